@@ -1,0 +1,4 @@
+// Entry of the control program.
+int main() {
+    return 0;
+}

@@ -1,0 +1,64 @@
+// What the bus asks of the manager. Implemented by the runner, and by a scripted one in tests.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "daemon/core/engine.hpp"
+#include "hal/core/scheduler.hpp"
+#include "hal/posix/fd.hpp"
+
+namespace reeve::bus {
+
+// What the shell knows of a unit beside the core.
+struct UnitFacts {
+    pid_t main_pid = 0;
+    std::string status;       // STATUS= of the service
+    std::string hindrance;    // "exec of /x hangs"
+    std::vector<pid_t> pids;  // of the run
+};
+
+struct LogQuery {
+    std::vector<std::string> units;
+    unsigned lines = 0;
+    std::uint64_t run = 0;
+    bool follow = false;
+};
+
+struct ApplyOutcome {
+    bool applied = false;
+    std::string report;  // JSON: problems, added, removed, changed, stale
+};
+
+class Backend {
+public:
+    virtual ~Backend() = default;
+
+    virtual core::TimePoint now() const = 0;
+    virtual const core::Engine& engine() const = 0;
+    virtual const hal::Scheduler& scheduler() const = 0;
+    virtual std::string holder_name(hal::HolderId holder) const = 0;
+    virtual UnitFacts facts(core::UnitId unit) const = 0;
+
+    // Hands a request to the core. Its answer, if any, comes through Bus::answer(), in this call
+    // or later.
+    virtual void submit(core::Event request) = 0;
+    // Makes the instance of a template known if there is one; harmless otherwise.
+    virtual void refer_to(const std::string& unit) = 0;
+
+    // Reads the unit files off the loop; `done` is called on the loop. plan: changes nothing.
+    virtual void plan(std::function<void(std::string json)> done) = 0;
+    virtual void apply(std::function<void(ApplyOutcome)> done) = 0;
+
+    virtual posix::Fd logs(const LogQuery& query) = 0;  // throws std::system_error
+    virtual std::string stats() const = 0;              // JSON
+    // how: exit, poweroff, reboot, halt, kexec, soft-reboot. Throws std::invalid_argument: refused.
+    virtual void shutdown(const std::string& how, core::ShutdownRequest request) = 0;
+};
+
+}  // namespace reeve::bus

@@ -1,0 +1,4 @@
+// Entry of the manager.
+int main() {
+    return 0;
+}

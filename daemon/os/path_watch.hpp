@@ -1,0 +1,32 @@
+// Tells when a path comes to exist or goes: inotify on the nearest existing folder, re-armed as
+// folders come and go. For gates and for kinds `path`.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "daemon/os/loop.hpp"
+
+namespace reeve::os {
+
+class PathWatch {
+public:
+    using Changed = std::function<void(const std::string& path, bool exists)>;
+    PathWatch(Loop& loop, Changed changed);
+    ~PathWatch();
+    PathWatch(const PathWatch&) = delete;
+    PathWatch& operator=(const PathWatch&) = delete;
+
+    // Counted: watched until as many remove(). Tells at once, then on each change. Symbolic links
+    // are followed; a dangling one does not exist.
+    void add(const std::string& path);
+    void remove(const std::string& path);
+    static bool exists(const std::string& path) noexcept;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace reeve::os
