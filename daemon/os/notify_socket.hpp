@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,12 +19,12 @@ namespace reeve::os {
 struct NotifyMessage {
     bool ready = false, reloading = false, stopping = false;
     bool watchdog = false, watchdog_trigger = false;
-    std::optional<std::string> status;        // STATUS, UTF-8 made valid
-    std::optional<pid_t> main_pid;            // MAINPID
-    std::optional<int> error;                 // ERRNO
-    std::optional<std::chrono::microseconds> extend;         // EXTEND_TIMEOUT_USEC
+    std::optional<std::string> status;                         // STATUS, UTF-8 made valid
+    std::optional<pid_t> main_pid;                             // MAINPID
+    std::optional<int> error;                                  // ERRNO
+    std::optional<std::chrono::microseconds> extend;           // EXTEND_TIMEOUT_USEC
     std::optional<std::chrono::microseconds> watchdog_period;  // WATCHDOG_USEC
-    bool barrier = false;                     // BARRIER=1
+    bool barrier = false;                                      // BARRIER=1
 };
 // Pure; throws std::bad_alloc only. Malformed lines are skipped (fuzzed).
 NotifyMessage parse_notify(std::string_view datagram);
@@ -36,20 +37,24 @@ struct NotifySender {
 class NotifySocket {
 public:
     using Handler = std::function<void(const NotifyMessage&, const NotifySender&)>;
-    // Binds `path` (mode 0777: any user of the unit may send; the caller checks who did). Messages
-    // are handled on the loop, a bounded number a turn, so that no sender holds up the others.
+    // Binds `path` (or, where that is too long for a client to connect to, an abstract name of the
+    // kernel's choice; mode 0777: any user of the unit may send; the caller checks who did).
+    // Messages are handled on the loop, a bounded number a turn, so that no sender holds up the
+    // others.
     NotifySocket(Loop& loop, std::string path, Handler handler);  // throws std::system_error
-    ~NotifySocket();  // unlinks
+    ~NotifySocket();                                              // unlinks
     NotifySocket(const NotifySocket&) = delete;
     NotifySocket& operator=(const NotifySocket&) = delete;
 
+    // What the children get as NOTIFY_SOCKET: the path, or "@name".
     [[nodiscard]] const std::string& path() const noexcept;
-    // Reads what has been sent so far; called before an exit is handled.
+    // Reads what has been sent so far; called before an exit is handled. The handler may destroy
+    // this socket.
     void drain();
 
 private:
     struct Impl;
-    std::unique_ptr<Impl> impl_;
+    std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace reeve::os

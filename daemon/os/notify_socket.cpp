@@ -1,0 +1,180 @@
+#include "daemon/os/notify_socket.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <fstream>
+#include <system_error>
+
+#include "hal/posix/check.hpp"
+#include "hal/posix/fd.hpp"
+#include "hal/posix/log.hpp"
+
+namespace reeve::os {
+
+namespace {
+
+using posix::check;
+
+constexpr int messages_per_turn = 16;
+constexpr std::size_t longest_message = 4096;  // as systemd; longer ones are dropped
+constexpr std::size_t most_descriptors = 253;  // the kernel's SCM_MAX_FD
+
+// What the kernel lets wait on one socket (net.unix.max_dgram_qlen): having read so many, all that
+// was there before has been read, however fast somebody goes on sending.
+int queue_length() {
+    static const int length = [] {
+        int value = 0;
+        std::ifstream{"/proc/sys/net/unix/max_dgram_qlen"} >> value;
+        return std::clamp(value, 16, 4096) + 16;
+    }();
+    return length;
+}
+
+// Descriptors that came with a message. We keep none; closing them after the message was handled
+// is what answers BARRIER=1.
+class Received {
+public:
+    Received() = default;
+    Received(const Received&) = delete;
+    Received& operator=(const Received&) = delete;
+    ~Received() {
+        for (std::size_t i = 0; i < count_; ++i) ::close(fds_[i]);
+    }
+    void take(const cmsghdr* header) {
+        const std::size_t count =
+            std::min((header->cmsg_len - CMSG_LEN(0)) / sizeof(int), fds_.size() - count_);
+        std::memcpy(&fds_[count_], CMSG_DATA(header), count * sizeof(int));
+        count_ += count;
+    }
+
+private:
+    std::array<int, most_descriptors> fds_{};
+    std::size_t count_ = 0;
+};
+
+enum class Got { nothing, junk, message };
+
+struct Datagram {
+    std::array<char, longest_message> text;
+    std::size_t length = 0;
+    NotifySender sender;
+    Received received;
+
+    Datagram() = default;  // leaves `text` as it is: it is written before it is read
+
+    // nothing: the queue is empty (or the socket failed). junk: to be skipped.
+    Got receive(int socket) {
+        alignas(cmsghdr)
+            std::array<char, CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int) * most_descriptors)>
+                control;
+        iovec part{text.data(), text.size()};
+        msghdr header{};
+        header.msg_iov = &part;
+        header.msg_iovlen = 1;
+        header.msg_control = control.data();
+        header.msg_controllen = control.size();
+        const ssize_t got = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (got < 0) return errno == EINTR ? Got::junk : Got::nothing;
+        length = static_cast<std::size_t>(got);
+        for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
+            if (c->cmsg_level != SOL_SOCKET) continue;
+            if (c->cmsg_type == SCM_RIGHTS) received.take(c);
+            if (c->cmsg_type == SCM_CREDENTIALS) {
+                ucred credentials{};
+                std::memcpy(&credentials, CMSG_DATA(c), sizeof credentials);
+                sender = {credentials.pid, credentials.uid};
+            }
+        }
+        return (header.msg_flags & MSG_TRUNC) != 0 ? Got::junk : Got::message;
+    }
+};
+
+}  // namespace
+
+struct NotifySocket::Impl : std::enable_shared_from_this<NotifySocket::Impl> {
+    Impl(Loop& on, Handler to) : loop{on}, handler{std::move(to)} {}
+
+    void bind(const std::string& wanted);
+    void bind_abstract();
+    void read_some(int most);
+
+    Loop& loop;
+    Handler handler;
+    posix::Fd socket;
+    std::string file;     // empty: abstract
+    std::string address;  // for NOTIFY_SOCKET
+    bool closed = false;
+};
+
+void NotifySocket::Impl::bind(const std::string& wanted) {
+    sockaddr_un where{};
+    where.sun_family = AF_UNIX;
+    if (wanted.size() >= sizeof where.sun_path) return bind_abstract();
+    std::memcpy(where.sun_path, wanted.c_str(), wanted.size() + 1);
+    ::unlink(wanted.c_str());  // what a killed manager left
+    const auto* generic = reinterpret_cast<const sockaddr*>(&where);
+    check(::bind(socket.get(), generic, sizeof where), ("bind " + wanted).c_str());
+    file = address = wanted;
+    check(::chmod(wanted.c_str(), 0777), ("chmod " + wanted).c_str());
+}
+
+// A path that does not fit could be bound through /proc/self/fd, but no client could connect to
+// it: the kernel chooses a short abstract name instead.
+void NotifySocket::Impl::bind_abstract() {
+    sockaddr_un where{};
+    where.sun_family = AF_UNIX;
+    auto* generic = reinterpret_cast<sockaddr*>(&where);
+    check(::bind(socket.get(), generic, sizeof(sa_family_t)), "bind an abstract notify socket");
+    socklen_t length = sizeof where;
+    check(::getsockname(socket.get(), generic, &length), "getsockname of a notify socket");
+    address.assign(where.sun_path, length - offsetof(sockaddr_un, sun_path));
+    address[0] = '@';
+}
+
+void NotifySocket::Impl::read_some(int most) {
+    const auto self = shared_from_this();  // the handler may destroy the socket
+    for (int i = 0; i < most && !closed; ++i) {
+        Datagram datagram;
+        const Got got = datagram.receive(socket.get());
+        if (got == Got::nothing) return;
+        if (got == Got::junk) continue;
+        handler(parse_notify({datagram.text.data(), datagram.length}), datagram.sender);
+    }
+}
+
+NotifySocket::NotifySocket(Loop& loop, std::string path, Handler handler)
+    : impl_{std::make_shared<Impl>(loop, std::move(handler))} {
+    impl_->socket =
+        posix::Fd{check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket")};
+    const int on = 1;
+    check(::setsockopt(impl_->socket.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on),
+          "ask for the credentials of notify senders");
+    impl_->bind(path);
+    loop.watch(impl_->socket.get(), EPOLLIN,
+               [impl = impl_.get()](std::uint32_t) { impl->read_some(messages_per_turn); });
+}
+
+NotifySocket::~NotifySocket() {
+    impl_->closed = true;
+    impl_->loop.unwatch(impl_->socket.get());
+    if (!impl_->file.empty()) ::unlink(impl_->file.c_str());
+}
+
+const std::string& NotifySocket::path() const noexcept {
+    return impl_->address;
+}
+
+void NotifySocket::drain() {
+    const auto impl = impl_;
+    impl->read_some(queue_length());
+}
+
+}  // namespace reeve::os
