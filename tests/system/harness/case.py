@@ -1,0 +1,79 @@
+"""The base class of system tests."""
+import os
+import shutil
+import sys
+import unittest
+
+from . import remains
+from .board import Board
+from .waiting import wait_until
+
+LONG = os.environ.get("REEVE_LONG") == "1"
+
+
+def scaled(small, full):
+    """Every test has two scales: CI, and REEVE_LONG=1."""
+    return full if LONG else small
+
+
+def needs(*programs):
+    """Skips a test whose programs are not there; tests/run.sh installs all of them."""
+    path = "/usr/sbin:/usr/bin:/sbin:/bin"
+    missing = [p for p in programs if not shutil.which(p, path=path)]
+    return unittest.skipIf(missing, f"not installed: {' '.join(missing)}")
+
+
+needs_root = unittest.skipUnless(os.geteuid() == 0, "needs root")
+
+
+class BoardTest(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        remains.become_subreaper()
+        self._boards = []
+        self._own = remains.children()
+
+    def board(self, **options):
+        """A board that is stopped and looked through at the end of the test."""
+        board = Board(**options)
+        self._boards.append(board)
+        return board
+
+    def run(self, result=None):
+        before = len(result.failures) + len(result.errors)
+        super().run(result)
+        failed = len(result.failures) + len(result.errors) > before
+        for board in getattr(self, "_boards", []):
+            if failed:
+                print(f"--- log of {board.folder} ({self.id()})\n{board.log()[-20000:]}",
+                      file=sys.stderr)
+            board.remove()
+        self._boards = []
+
+    def tearDown(self):
+        problems = []
+        for board in self._boards:
+            try:
+                board.stop()
+            except AssertionError as error:
+                problems.append(str(error))
+                board.process.kill()
+                board.process.wait()
+            problems += board.check_remains()
+        strays = remains.take_strays(self._own)
+        if strays:
+            problems.append("processes are left: " + "; ".join(strays))
+        self.assertFalse(problems, "\n".join(problems))
+
+    def wait_until(self, condition, what, **options):
+        return wait_until(condition, what, **options)
+
+
+def main():
+    """As unittest.main(), with exit code 77 (skipped) when not one test could run."""
+    program = unittest.main(module="__main__", exit=False, verbosity=2)
+    result = program.result
+    if result.wasSuccessful() and result.testsRun == len(result.skipped):
+        sys.exit(77)
+    sys.exit(0 if result.wasSuccessful() else 1)

@@ -1,0 +1,107 @@
+"""What a board may not leave behind: processes, cgroups, mounts."""
+import ctypes
+import os
+import pathlib
+import signal
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper():
+    """Whatever outlives a reeved becomes a child of this process, and so is found."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children():
+    """Pids of the children of this process, all threads'."""
+    pids = set()
+    for task in pathlib.Path("/proc/self/task").iterdir():
+        try:
+            pids.update(map(int, (task / "children").read_text().split()))
+        except FileNotFoundError:
+            pass
+    return pids
+
+
+def describe(pid):
+    try:
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return f"{pid} (gone)"
+    return f"{pid} [{state}] {words.replace(chr(0), ' ').strip()}"
+
+
+def take_strays(known):
+    """Ends and reaps the children not in `known`; returns a description of those that lived."""
+    alive = []
+    for pid in children() - known:
+        text = describe(pid)
+        try:
+            if "[Z]" not in text:
+                alive.append(text)
+                os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+    return alive
+
+
+def mounts():
+    return {line.split()[4] for line in open("/proc/self/mountinfo")}
+
+
+def descriptors(pid):
+    """The open descriptors of a process: number -> what it is."""
+    folder = pathlib.Path(f"/proc/{pid}/fd")
+    found = {}
+    for entry in folder.iterdir():
+        try:
+            found[int(entry.name)] = os.readlink(entry)
+        except OSError:
+            pass
+    return found
+
+
+class Cgroup:
+    """A cgroup v2 of the test's own, in which a reeved runs; None of it where that is not allowed."""
+
+    def __init__(self, name):
+        self.path = None
+        for line in open("/proc/self/mountinfo"):
+            fields = line.split()
+            if fields[fields.index("-") + 1] == "cgroup2":
+                root = pathlib.Path(fields[4])
+                break
+        else:
+            return
+        own = next((line.strip()[3:] for line in open("/proc/self/cgroup")
+                    if line.startswith("0::")), "/")
+        path = root / own.lstrip("/") / name
+        try:
+            path.mkdir()
+        except OSError:
+            return
+        self.path = path
+
+    def enter(self):
+        """To be called in the child, before exec."""
+        if self.path:
+            (self.path / "cgroup.procs").write_text("0")
+
+    def below(self):
+        """The cgroups that were made in it."""
+        if not self.path or not self.path.exists():
+            return []
+        return sorted(str(p.relative_to(self.path)) for p in self.path.rglob("*") if p.is_dir())
+
+    def remove(self):
+        if not self.path or not self.path.exists():
+            return
+        if (self.path / "cgroup.kill").exists():
+            (self.path / "cgroup.kill").write_text("1")
+        for name in sorted(self.below(), reverse=True) + [""]:
+            try:
+                (self.path / name).rmdir()
+            except OSError:
+                pass  # a killed process leaves it in its own time
