@@ -25,7 +25,8 @@ public:
     // CLOCK_MONOTONIC.
     [[nodiscard]] static core::TimePoint now() noexcept;
 
-    // Blocks the signal for the process and calls back on the loop when it comes.
+    // Blocks the signal for this thread and calls back on the loop when it comes. An empty handler
+    // ends that (not from within the handler).
     void on_signal(int signal, std::function<void()> handler);
 
     // The one timer: calls on_time once when `at` has come; nullopt disarms. Accuracy 1 µs.
@@ -33,9 +34,10 @@ public:
     void arm(std::optional<core::TimePoint> at);
 
     // Level-triggered watch of a descriptor; `events` as for epoll. The caller keeps the
-    // descriptor open until unwatch(). Safe to unwatch any descriptor from any handler.
+    // descriptor open until unwatch(). Safe to unwatch any descriptor from any handler. A second
+    // watch of the same descriptor replaces the first. `what` must live as long: for stats().
     using Handler = std::function<void(std::uint32_t events)>;
-    void watch(int fd, std::uint32_t events, Handler handler);
+    void watch(int fd, std::uint32_t events, Handler handler, const char* what = "descriptor");
     void unwatch(int fd) noexcept;
 
     // Runs `task` on the loop, soon; the only member that other threads may call.
