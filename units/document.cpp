@@ -1,0 +1,55 @@
+#include "units/document.hpp"
+
+#include <algorithm>
+
+namespace reeve::units {
+
+const Entry* Node::find(std::string_view key) const {
+    const auto found = std::ranges::lower_bound(entries, key, {}, &Entry::key);
+    return found != entries.end() && found->key == key ? &*found : nullptr;
+}
+
+Entry* Node::find(std::string_view key) {
+    const auto found = std::ranges::lower_bound(entries, key, {}, &Entry::key);
+    return found != entries.end() && found->key == key ? &*found : nullptr;
+}
+
+std::string in_quotes(std::string_view text) {
+    constexpr std::size_t longest = 60;
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string out = "\"";
+    std::size_t shown = 0;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool begins = (byte & 0xC0U) != 0x80U;  // of a UTF-8 character
+        if (begins && shown++ == longest) return out + "…\"";
+        if (c == '"' || c == '\\')
+            out.append({'\\', c});
+        else if (c == '\n')
+            out += "\\n";
+        else if (byte < 0x20 || byte == 0x7F)
+            out.append({'\\', 'x', digits[byte >> 4U], digits[byte & 15U]});
+        else
+            out += c;
+    }
+    return out + '"';
+}
+
+std::string describe(const Node& node) {
+    switch (node.type) {
+        case Node::Type::string: return in_quotes(node.text);
+        case Node::Type::integer: return std::to_string(node.integer);
+        case Node::Type::real: {
+            std::string text = std::to_string(node.real);
+            while (text.ends_with('0') && !text.ends_with(".0")) text.pop_back();
+            return text;
+        }
+        case Node::Type::boolean: return node.integer != 0 ? "true" : "false";
+        case Node::Type::date_time: return node.text;
+        case Node::Type::array: return "a list";
+        case Node::Type::table: return "a table";
+    }
+    return {};
+}
+
+}  // namespace reeve::units

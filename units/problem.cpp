@@ -1,0 +1,24 @@
+#include "units/problem.hpp"
+
+#include <algorithm>
+
+namespace reeve::units {
+
+std::string to_string(const Problem& problem) {
+    std::string out = problem.file;
+    if (problem.line != 0) {
+        out += ':' + std::to_string(problem.line);
+        out += ':' + std::to_string(problem.column);
+    }
+    out += ": ";
+    if (problem.severity == Severity::warning) out += "warning: ";
+    if (!problem.key.empty()) out += problem.key + ": ";
+    return out + problem.text;
+}
+
+bool has_errors(const std::vector<Problem>& problems) noexcept {
+    return std::ranges::any_of(
+        problems, [](const Problem& problem) { return problem.severity == Severity::error; });
+}
+
+}  // namespace reeve::units

@@ -1,0 +1,148 @@
+#include <algorithm>
+#include <new>
+#include <sstream>
+#include <stdexcept>
+
+#include "units/document.hpp"
+#include "units/text_scan.hpp"
+
+// toml++ 3.3.0 (Debian 12) breaks its own preconditions on some malformed input, "[&" for one
+// (marzer/tomlplusplus#294): an abort with assertions, undefined behaviour without. In this file,
+// the only one that includes toml++, a broken precondition throws, in every build type.
+namespace {
+struct BrokenPrecondition : std::runtime_error {
+    BrokenPrecondition() : std::runtime_error{"malformed TOML"} {}
+};
+constexpr void require_toml(bool holds) {
+    if (!holds) throw BrokenPrecondition{};
+}
+}  // namespace
+#undef NDEBUG  // with it toml++ would undo the next line
+#define TOML_ASSERT(expr) require_toml(static_cast<bool>(expr))
+#define TOML_MAX_NESTED_VALUES 32  // it recurses, and so do we
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+namespace reeve::units {
+
+namespace {
+
+// What a file may not hold though TOML can.
+struct Refused {
+    SyntaxError error;
+};
+
+Node convert(const toml::node& from, std::uint16_t file);
+
+void convert_table(const toml::table& from, Node& to) {
+    to.type = Node::Type::table;
+    to.entries.reserve(from.size());
+    for (const auto& [key, value] : from) {
+        const auto& place = key.source().begin;
+        const std::string_view name = key.str();
+        if (std::ranges::any_of(name, [](char c) { return static_cast<signed char>(c) < 0; }))
+            throw Refused{{place.line, place.column, "keys are ASCII; found " + in_quotes(name)}};
+        to.entries.push_back(
+            {std::string{name}, to.file, place.line, place.column, convert(value, to.file)});
+    }
+}
+
+template <class T>
+void convert_date_time(const toml::value<T>& from, Node& to) {
+    std::ostringstream out;
+    out << from.get();
+    to.type = Node::Type::date_time;
+    to.text = out.str();
+}
+
+Node convert(const toml::node& from, std::uint16_t file) {
+    Node to;
+    to.file = file;
+    to.line = from.source().begin.line;
+    to.column = from.source().begin.column;
+    switch (from.type()) {
+        case toml::node_type::string:
+            to.type = Node::Type::string;
+            to.text = from.as_string()->get();
+            break;
+        case toml::node_type::integer:
+            to.type = Node::Type::integer;
+            to.integer = from.as_integer()->get();
+            break;
+        case toml::node_type::floating_point:
+            to.type = Node::Type::real;
+            to.real = from.as_floating_point()->get();
+            break;
+        case toml::node_type::boolean:
+            to.type = Node::Type::boolean;
+            to.integer = from.as_boolean()->get() ? 1 : 0;
+            break;
+        case toml::node_type::date: convert_date_time(*from.as_date(), to); break;
+        case toml::node_type::time: convert_date_time(*from.as_time(), to); break;
+        case toml::node_type::date_time: convert_date_time(*from.as_date_time(), to); break;
+        case toml::node_type::array:
+            to.type = Node::Type::array;
+            to.items.reserve(from.as_array()->size());
+            for (const auto& item : *from.as_array()) to.items.push_back(convert(item, file));
+            break;
+        case toml::node_type::table: convert_table(*from.as_table(), to); break;
+        case toml::node_type::none: break;
+    }
+    return to;
+}
+
+// True when the text makes toml++ break a precondition.
+bool breaks(std::string_view text) {
+    try {
+        static_cast<void>(toml::parse(text));
+    } catch (const BrokenPrecondition&) {
+        return true;
+    } catch (const toml::parse_error&) {  // a cut text is no TOML, but that is not the question
+    }
+    return false;
+}
+
+// The line at which toml++ breaks down: the shortest run of whole lines that makes it do so.
+// Parsing goes from front to back, so what breaks a beginning breaks all that begins with it.
+unsigned line_of_break(std::string_view text) {
+    std::vector<std::size_t> ends;
+    for (std::size_t i = 0; i < text.size(); ++i)
+        if (text[i] == '\n') ends.push_back(i + 1);
+    if (ends.empty() || ends.back() != text.size()) ends.push_back(text.size());
+    const auto found = std::ranges::partition_point(
+        ends, [&](std::size_t end) { return !breaks(text.substr(0, end)); });
+    const auto index = static_cast<std::size_t>(found - ends.begin());
+    return static_cast<unsigned>(std::min(index, ends.size() - 1) + 1);
+}
+
+std::string sentence(std::string_view description) {
+    std::string text = "syntax: ";
+    constexpr std::string_view opening = "Error while ";
+    if (description.starts_with(opening)) description.remove_prefix(opening.size());
+    return text.append(description);
+}
+
+}  // namespace
+
+ParsedDocument parse_document(std::string_view text, std::uint16_t file) {
+    ParsedDocument result;
+    if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // byte order mark
+    result.error = scan(text);
+    if (result.error) return result;
+    try {
+        const toml::table table = toml::parse(text);
+        result.root.file = file;
+        convert_table(table, result.root);
+    } catch (const Refused& refused) {
+        result.error = refused.error;
+    } catch (const toml::parse_error& error) {
+        const auto& place = error.source().begin;
+        result.error = {place.line, place.column, sentence(error.description())};
+    } catch (const BrokenPrecondition& error) {
+        result.error = {line_of_break(text), 1, sentence(error.what())};
+    }
+    if (result.error) result.root = Node{};
+    return result;
+}
+
+}  // namespace reeve::units
