@@ -1,7 +1,9 @@
 // What units print: from the pipe to a ring memfd per unit by splice, with an index of times; one
-// thread drains the rings into files. A unit that floods fills its own ring and no other.
+// thread drains the rings into files. A unit that floods fills its own ring and no other, and
+// never waits: what a slow disk cannot take is dropped, counted, and marked in the file.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -18,9 +20,11 @@ namespace reeve::os {
 class Logs {
 public:
     struct Options {
-        std::string directory;             // UNIT/current below it; empty: no file sink
-        std::uint64_t ring = 16 << 10;     // bytes of a ring, grows to the unit's `[log] memory`
-        std::uint64_t total = 4 << 20;     // sum of all rings
+        std::string directory;              // UNIT/current below it; empty: no file sink
+        std::uint64_t ring = 16 << 10;      // bytes of a ring, grows to the unit's `[log] memory`
+        std::uint64_t total = 4 << 20;      // sum of all rings; beyond it they stay at 16 KiB
+        units::LogSpec own;                 // for what the manager itself says
+        std::chrono::seconds patience{60};  // with a reader that follows and does not read
     };
     Logs(Loop& loop, Options options);
     ~Logs();  // drains what is there, within 1 s
@@ -28,18 +32,29 @@ public:
     Logs& operator=(const Logs&) = delete;
 
     // A run begins: its pipes. The write ends are owned here, valid until end_run(), and given to
-    // every process of the run; -1: not logged.
-    struct Pipes { int out = -1; int err = -1; };
+    // every process of the run; -1: not logged. Throws std::system_error.
+    struct Pipes {
+        int out = -1;
+        int err = -1;
+    };
     Pipes begin_run(core::UnitId unit, std::string_view name, core::RunId run,
                     const units::LogSpec& spec);
-    void end_run(core::UnitId unit);  // takes what is still in the pipes
-    void forget(core::UnitId unit);   // drops the ring
+    // Takes what is still in the pipes. What processes left over from the run print goes on being
+    // logged until they have closed them.
+    void end_run(core::UnitId unit);
+    void forget(core::UnitId unit);  // drops the ring
 
-    // A line of the manager's own: about a unit, or general (unit "reeved").
+    // A line of the manager's own: about a unit, or general (unit "reeved"). From any thread.
     void note(std::string_view text);
+    // The unit that note() writes to, for queries.
+    static constexpr core::UnitId own{0xFFFF'FFFF};
 
-    // For `reevectl logs`: a sealed copy as text, one line each: "ISO-TIME unit[run] text".
-    // `follow` gets a pipe that new lines are written to; a reader that does not read is dropped.
+    // Opens the files anew: somebody has moved them away (SIGUSR1).
+    void reopen();
+
+    // For `reevectl logs`: a sealed copy as text, one line each: "ISO-TIME unit[run] text", in the
+    // order of time. `follow` gets the end of a pipe that new lines are written to as well; a
+    // reader that does not read is dropped.
     struct Query {
         std::vector<core::UnitId> units;  // empty: all
         unsigned lines = 0;               // last N; 0: all
@@ -49,13 +64,16 @@ public:
     posix::Fd read(const Query& query);
 
     struct Stats {
-        std::uint64_t rings = 0, ring_bytes = 0, taken = 0, dropped = 0, file_errors = 0;
+        std::uint64_t rings = 0, ring_bytes = 0;  // bytes of memory they use now
+        std::uint64_t taken = 0, dropped = 0;     // bytes; dropped: missing in a file
+        std::uint64_t file_errors = 0, followers = 0;
+        bool full = false;  // `total` is used up: rings do not grow
     };
     [[nodiscard]] Stats stats() const;
 
 private:
     struct Impl;
-    std::unique_ptr<Impl> impl_;
+    std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace reeve::os

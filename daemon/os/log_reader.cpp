@@ -1,0 +1,83 @@
+#include "daemon/os/log_reader.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "hal/posix/check.hpp"
+
+namespace reeve::os {
+
+bool LogReader::read_on(std::uint64_t most, const LineAssembler::Emit& emit) {
+    std::array<char, 16384> buffer;
+    std::uint64_t dropped = 0;
+    for (std::uint64_t seen = 0; seen < most;) {
+        const auto chunk = ring->read(cursor, buffer.data(), buffer.size());
+        if (!chunk.any) return true;
+        if (chunk.lost > 0) dropped += chunk.lost + lines.gap();
+        if (chunk.lost > 0)
+            emit({chunk.piece.time, chunk.piece.run,
+                  "-- " + std::to_string(dropped) + " bytes dropped --"});
+        lines.feed(chunk.piece, chunk.begins, {buffer.data(), chunk.size}, dropped, emit);
+        seen += chunk.size + sizeof(LogPiece);
+    }
+    return ring->at_end(cursor);
+}
+
+void append_log_line(std::string& to, const std::string& unit, const LogLine& line) {
+    to += log_time(line.time);
+    to += ' ';
+    to += unit;
+    if (line.run != 0) to.append("[").append(std::to_string(line.run)).append("]");
+    to += ' ';
+    to += line.text;
+    to += '\n';
+}
+
+std::string log_snapshot(std::vector<LogReader>& readers, unsigned lines, std::uint64_t run,
+                         bool finish) {
+    struct Found {
+        std::uint64_t time;
+        std::size_t begin, end;
+    };
+    std::vector<Found> found;
+    std::string text;
+    for (LogReader& reader : readers) {
+        const auto emit = [&](const LogLine& line) {
+            if (run != 0 && line.run != run) return;
+            const std::size_t begin = text.size();
+            append_log_line(text, reader.name, line);
+            found.push_back({line.time, begin, text.size()});
+        };
+        reader.read_on(std::numeric_limits<std::uint64_t>::max(), emit);
+        if (finish) reader.lines.flush(emit);
+    }
+    std::ranges::stable_sort(found, {}, &Found::time);
+    const std::size_t skip = lines != 0 && found.size() > lines ? found.size() - lines : 0;
+    std::string sorted;
+    sorted.reserve(text.size());
+    for (std::size_t i = skip; i < found.size(); ++i)
+        sorted.append(text, found[i].begin, found[i].end - found[i].begin);
+    return sorted;
+}
+
+posix::Fd sealed_text(const std::string& text) {
+    using posix::check;
+    posix::Fd file{check(::memfd_create("reeve-logs", MFD_CLOEXEC | MFD_ALLOW_SEALING),
+                         "memfd_create for logs")};
+    for (std::size_t done = 0; done < text.size();) {
+        const auto put = check(
+            ::pwrite(file.get(), text.data() + done, text.size() - done, static_cast<off_t>(done)),
+            "copy logs");
+        done += static_cast<std::size_t>(put);
+    }
+    constexpr int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    check(::fcntl(file.get(), F_ADD_SEALS, seals), "seal a copy of logs");
+    return file;
+}
+
+}  // namespace reeve::os

@@ -1,0 +1,229 @@
+#include "daemon/os/log_ring.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "hal/posix/check.hpp"
+
+namespace reeve::os {
+
+namespace {
+
+using posix::check;
+
+constexpr std::uint64_t page = 4096;
+constexpr std::uint64_t pieces_per_page = page / sizeof(LogPiece);
+constexpr std::uint64_t free_at_once = 4 * page;
+
+std::uint64_t whole_pages(std::uint64_t bytes) {
+    return (bytes + page - 1) / page * page;
+}
+
+}  // namespace
+
+// A piece for every 64 bytes, so that units that print short lines keep as many bytes as others.
+LogRing::LogRing(std::uint64_t window, std::uint64_t span)
+    : file_{check(::memfd_create("reeve-log", MFD_CLOEXEC), "memfd_create for a log ring")},
+      window_{whole_pages(std::max(window, least))},
+      span_{whole_pages(std::max(span, window_))},
+      pieces_{whole_pages(span_ / 64 * sizeof(LogPiece)) / sizeof(LogPiece)},
+      data_{pieces_ * sizeof(LogPiece)} {
+    check(::ftruncate(file_.get(), static_cast<off_t>(data_ + span_)), "size a log ring");
+}
+
+std::uint64_t LogRing::memory() const noexcept {
+    const std::uint64_t index = std::min(next_.load(), pieces_) * sizeof(LogPiece);
+    const std::uint64_t live = (next_.load() - tail_.load()) * sizeof(LogPiece);
+    return std::min(head_.load() - freed_, span_) + (span_ > window_ ? live : index);
+}
+
+std::uint64_t LogRing::taken() const noexcept {
+    return head_.load();
+}
+
+bool LogRing::has_backlog() const noexcept {
+    return span_ > window_ && used() > 2 * window_;
+}
+
+// ── filling ────────────────────────────────────────────────────────────────────────────────────
+
+// The tail moves before anything is overwritten; a reader that sees the new bytes sees it too.
+void LogRing::drop_oldest() {
+    LogPiece oldest;
+    const std::uint64_t number = tail_.load();
+    load(number, oldest);
+    tail_offset_ = oldest.offset + oldest.length;
+    tail_.store(number + 1);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (span_ > window_ && (number + 1) % pieces_per_page == 0)
+        punch((number + 1 - pieces_per_page) % pieces_ * sizeof(LogPiece), page);
+}
+
+// How much may be taken now in one piece; what must go for it has gone.
+std::size_t LogRing::make_room(std::size_t wanted, int pipe) {
+    const std::uint64_t head = head_.load();
+    std::uint64_t size = std::min<std::uint64_t>(wanted, window_ / 4);
+    size = std::min(size, span_ - head % span_);
+    const std::uint64_t capacity = may_grow_ ? span_ : std::min(span_, std::max(used(), least));
+    const auto full = [&] {
+        return used() + size > capacity || next_.load() - tail_.load() == pieces_;
+    };
+    if (full() && pipe >= 0) {  // look first: nothing is dropped for an empty pipe
+        int waiting = 0;
+        if (::ioctl(pipe, FIONREAD, &waiting) != 0 || waiting <= 0) return 0;
+        size = std::min<std::uint64_t>(size, static_cast<std::uint64_t>(waiting));
+    }
+    while (next_.load() != tail_.load() && full()) drop_oldest();
+    if (capacity < span_) free_pages();
+    return size;
+}
+
+void LogRing::commit(std::size_t size, const Stamp& stamp, bool fresh) {
+    const std::uint64_t number = next_.load();
+    const LogPiece piece{head_.load(), stamp.time, stamp.run, static_cast<std::uint32_t>(size),
+                         stamp.stream, fresh,      0};
+    const auto where = static_cast<off_t>(number % pieces_ * sizeof(LogPiece));
+    check(::pwrite(file_.get(), &piece, sizeof piece, where), "write the index of a log ring");
+    head_.store(piece.offset + size);
+    next_.store(number + 1);
+    if (size == 0) return;
+    char last = 0;
+    copy(piece.offset + size - 1, &last, 1);
+    const auto stream = static_cast<std::size_t>(stamp.stream);
+    mid_line_[stream] = last != '\n';
+    line_run_[stream] = stamp.run;
+}
+
+ssize_t LogRing::take(int pipe, const Stamp& stamp) {
+    const std::size_t room = make_room(64 << 10, pipe);
+    if (room == 0) return 0;
+    const std::uint64_t position = data_ + head_.load() % span_;
+    if (position != file_position_) {
+        check(::lseek(file_.get(), static_cast<off_t>(position), SEEK_SET), "seek in a log ring");
+        file_position_ = position;
+    }
+    // Consuming and advancing are one system call; the file's own offset says how far we are.
+    const ssize_t got = ::splice(pipe, nullptr, file_.get(), nullptr, room, SPLICE_F_NONBLOCK);
+    if (got == 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) return 0;
+    if (got < 0) return -1;
+    file_position_ += static_cast<std::uint64_t>(got);
+    const auto stream = static_cast<std::size_t>(stamp.stream);
+    commit(static_cast<std::size_t>(got), stamp,
+           !mid_line_[stream] || line_run_[stream] != stamp.run);
+    return got;
+}
+
+void LogRing::append(std::string_view text, const Stamp& stamp) {
+    while (!text.empty()) {
+        const std::size_t room = make_room(text.size(), -1);
+        const auto where = static_cast<off_t>(data_ + head_.load() % span_);
+        const auto put =
+            check(::pwrite(file_.get(), text.data(), room, where), "write to a log ring");
+        const auto stream = static_cast<std::size_t>(stamp.stream);
+        commit(static_cast<std::size_t>(put), stamp, !mid_line_[stream]);
+        text.remove_prefix(static_cast<std::size_t>(put));
+    }
+}
+
+void LogRing::end_run(std::uint64_t run, std::uint64_t time) {
+    if (!mid_line_[0] && !mid_line_[1]) return;
+    if (next_.load() - tail_.load() == pieces_) drop_oldest();
+    commit(0, {time, run, LogStream::out}, true);
+    mid_line_[0] = mid_line_[1] = false;
+}
+
+void LogRing::trim(std::uint64_t read_to) {
+    if (span_ == window_) return;
+    LogPiece oldest;
+    while (tail_.load() < read_to && used() > window_) {
+        load(tail_.load(), oldest);
+        if (used() - oldest.length < window_) break;
+        drop_oldest();
+    }
+    free_pages();
+}
+
+void LogRing::free_pages() {
+    if (head_.load() > span_) freed_ = std::max(freed_, head_.load() - span_);
+    freed_ = whole_pages(freed_);
+    const std::uint64_t until = tail_offset_.load() / page * page;
+    if (until < freed_ + free_at_once) return;
+    const std::uint64_t from = freed_ % span_;
+    const std::uint64_t size = until - freed_;
+    punch(data_ + from, std::min(size, span_ - from));
+    if (size > span_ - from) punch(data_, size - (span_ - from));
+    freed_ = until;
+}
+
+void LogRing::punch(std::uint64_t file_offset, std::uint64_t size) const noexcept {
+    ::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                static_cast<off_t>(file_offset), static_cast<off_t>(size));
+}
+
+// ── reading ────────────────────────────────────────────────────────────────────────────────────
+
+bool LogRing::load(std::uint64_t number, LogPiece& piece) const noexcept {
+    const auto where = static_cast<off_t>(number % pieces_ * sizeof piece);
+    return ::pread(file_.get(), &piece, sizeof piece, where) == sizeof piece;
+}
+
+void LogRing::copy(std::uint64_t offset, char* to, std::size_t size) const noexcept {
+    while (size > 0) {
+        const std::uint64_t at = offset % span_;
+        const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(size, span_ - at));
+        if (::pread(file_.get(), to, part, static_cast<off_t>(data_ + at)) < 0) return;
+        offset += part;
+        to += part;
+        size -= part;
+    }
+}
+
+LogRing::Cursor LogRing::oldest() const {
+    for (;;) {
+        const std::uint64_t number = tail_.load();
+        if (number == next_.load()) return {};  // of a ring that was never filled
+        LogPiece piece;
+        load(number, piece);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (tail_.load() == number) return {number, 0, piece.offset};
+    }
+}
+
+bool LogRing::at_end(const Cursor& cursor) const noexcept {
+    return cursor.piece >= next_.load();
+}
+
+LogRing::Chunk LogRing::read(Cursor& cursor, char* buffer, std::size_t capacity) const {
+    Chunk chunk;
+    while (!at_end(cursor)) {
+        LogPiece piece;
+        load(cursor.piece, piece);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        const bool known = tail_.load() <= cursor.piece;  // else `piece` may be anything
+        const std::size_t rest = known ? piece.length - cursor.within : 0;
+        const std::size_t size = std::min(rest, capacity);
+        copy(cursor.position, buffer, size);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (!known || tail_.load() > cursor.piece) {
+            const Cursor from = oldest();
+            chunk.lost += from.position - cursor.position;
+            cursor = from;
+            continue;
+        }
+        chunk.any = true;
+        chunk.piece = piece;
+        chunk.begins = cursor.within == 0;
+        chunk.size = size;
+        cursor.position += size;
+        cursor.within += static_cast<std::uint32_t>(size);
+        if (cursor.within == piece.length) cursor = {cursor.piece + 1, 0, cursor.position};
+        return chunk;
+    }
+    return chunk;
+}
+
+}  // namespace reeve::os

@@ -1,0 +1,184 @@
+#include "daemon/os/log_ring.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <random>
+#include <string>
+#include <thread>
+
+namespace reeve::os {
+namespace {
+
+struct Pipe {
+    Pipe() {
+        int ends[2];
+        EXPECT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+        in = posix::Fd{ends[0]};
+        out = posix::Fd{ends[1]};
+    }
+    void put(std::string_view text) const {
+        ASSERT_EQ(::write(out.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    }
+    posix::Fd in, out;
+};
+
+constexpr LogRing::Stamp stamp{1000, 7, LogStream::out};
+
+// All that the cursor finds; `lost` grows by what was overwritten.
+std::string read_all(const LogRing& ring, LogRing::Cursor& cursor, std::uint64_t& lost) {
+    std::array<char, 1000> buffer;
+    std::string text;
+    for (;;) {
+        const auto chunk = ring.read(cursor, buffer.data(), buffer.size());
+        if (!chunk.any) return text;
+        lost += chunk.lost;
+        text.append(buffer.data(), chunk.size);
+    }
+}
+
+// Byte number i of an endless text whose every 8 bytes say where they are.
+std::string numbered(std::uint64_t from, std::size_t size) {
+    std::string text(size, '\0');
+    for (std::size_t i = 0; i < size; ++i) {
+        const std::uint64_t at = from + i;
+        text[i] = static_cast<char>('0' + (at / 8 >> (at % 8 * 3)) % 8);
+    }
+    return text;
+}
+
+TEST(LogRing, GivesBackWhatItTookWithItsStamp) {
+    LogRing ring{16 << 10, 16 << 10};
+    const Pipe pipe;
+    EXPECT_EQ(ring.take(pipe.in.get(), stamp), 0);
+    pipe.put("hello\n");
+    EXPECT_EQ(ring.take(pipe.in.get(), stamp), 6);
+    pipe.put("wor");
+    ring.take(pipe.in.get(), {2000, 7, LogStream::err});
+    pipe.put("ld\n");
+    ring.take(pipe.in.get(), {3000, 7, LogStream::err});
+
+    std::array<char, 64> buffer;
+    LogRing::Cursor cursor = ring.oldest();
+    auto chunk = ring.read(cursor, buffer.data(), buffer.size());
+    EXPECT_EQ(std::string(buffer.data(), chunk.size), "hello\n");
+    EXPECT_EQ(chunk.piece.time, 1000U);
+    EXPECT_EQ(chunk.piece.run, 7U);
+    EXPECT_TRUE(chunk.piece.fresh);
+    chunk = ring.read(cursor, buffer.data(), buffer.size());
+    EXPECT_EQ(chunk.piece.stream, LogStream::err);
+    EXPECT_TRUE(chunk.piece.fresh) << "the other stream is at the start of a line of its own";
+    chunk = ring.read(cursor, buffer.data(), buffer.size());
+    EXPECT_FALSE(chunk.piece.fresh);
+    EXPECT_FALSE(ring.read(cursor, buffer.data(), buffer.size()).any);
+    EXPECT_EQ(ring.taken(), 12U);
+}
+
+TEST(LogRing, UsesNoMemoryBeforeBytesCome) {
+    const LogRing ring{1 << 20, 1 << 20};
+    EXPECT_EQ(ring.memory(), 0U);
+}
+
+TEST(LogRing, KeepsTheNewestAndCountsExactlyWhatItLost) {
+    std::mt19937 random{4711};
+    for (const std::uint64_t span : {16U << 10, 64U << 10, 256U << 10}) {
+        LogRing ring{16 << 10, span};
+        const Pipe pipe;
+        LogRing::Cursor cursor = ring.oldest();
+        std::uint64_t put = 0;
+        std::uint64_t at = 0;
+        std::uint64_t lost = 0;
+        for (int i = 0; i < 20'000; ++i) {
+            const std::size_t size = 1 + random() % 600;
+            pipe.put(numbered(put, size));
+            put += size;
+            while (ring.take(pipe.in.get(), stamp) > 0) continue;
+            if (random() % 300 != 0) continue;
+            std::uint64_t gap = 0;
+            const std::string text = read_all(ring, cursor, gap);
+            ASSERT_TRUE(text == numbered(at + gap, text.size()))
+                << "span " << span << " byte " << at;
+            at += gap + text.size();
+            ASSERT_EQ(at, put);
+            lost += gap;
+        }
+        EXPECT_GT(lost, 0U);
+        EXPECT_LE(ring.memory(), span + span / 2);
+    }
+}
+
+TEST(LogRing, GivesMemoryBackWhenTheReaderHasCaughtUp) {
+    LogRing ring{16 << 10, 256 << 10};
+    const Pipe pipe;
+    std::uint64_t put = 0;
+    for (int round = 0; round < 50; ++round) {
+        for (int i = 0; i < 100; ++i) {
+            pipe.put(numbered(put, 1500));
+            put += 1500;
+            while (ring.take(pipe.in.get(), stamp) > 0) continue;
+        }
+        EXPECT_TRUE(ring.has_backlog());
+        LogRing::Cursor cursor = ring.oldest();
+        std::uint64_t lost = 0;
+        const std::string text = read_all(ring, cursor, lost);
+        EXPECT_TRUE(text == numbered(put - text.size(), text.size()));
+        ring.trim(cursor.piece);
+        EXPECT_LE(ring.memory(), 48U << 10);
+        cursor = ring.oldest();
+        const std::string kept = read_all(ring, cursor, lost);
+        EXPECT_GE(kept.size(), 16U << 10) << "the window stays";
+        EXPECT_TRUE(kept == numbered(put - kept.size(), kept.size()));
+    }
+}
+
+TEST(LogRing, DoesNotGrowWhenItMayNot) {
+    LogRing ring{1 << 20, 1 << 20};
+    const Pipe pipe;
+    ring.set_growing(false);
+    std::uint64_t put = 0;
+    for (int i = 0; i < 1000; ++i, put += 2000) {
+        pipe.put(numbered(put, 2000));
+        while (ring.take(pipe.in.get(), stamp) > 0) continue;
+    }
+    EXPECT_LE(ring.memory(), 80U << 10) << "16 KiB, pages in the making, the index";
+    LogRing::Cursor cursor = ring.oldest();
+    std::uint64_t lost = 0;
+    const std::string text = read_all(ring, cursor, lost);
+    EXPECT_TRUE(text == numbered(put - text.size(), text.size()));
+    EXPECT_GE(text.size(), 8U << 10);
+}
+
+// The reader copies while the other thread overwrites what it copies.
+TEST(LogRing, AReaderInAnotherThreadNeverSeesBytesThatWereOverwritten) {
+    LogRing ring{16 << 10, 16 << 10};
+    const Pipe pipe;
+    const std::uint64_t total = 30'000'000;
+    std::atomic<bool> done{false};
+    std::thread filler{[&] {
+        for (std::uint64_t put = 0; put < total;) {
+            const std::size_t size = 1 + put % 4000;
+            pipe.put(numbered(put, size));
+            put += size;
+            while (ring.take(pipe.in.get(), stamp) > 0) continue;
+        }
+        done = true;
+    }};
+    LogRing::Cursor cursor;
+    std::uint64_t at = 0;
+    std::uint64_t bad = 0;
+    std::array<char, 4096> buffer;
+    while (!done || !ring.at_end(cursor)) {
+        const auto chunk = ring.read(cursor, buffer.data(), buffer.size());
+        if (!chunk.any) continue;
+        at += chunk.lost;
+        if (std::string_view{buffer.data(), chunk.size} != numbered(at, chunk.size)) ++bad;
+        at += chunk.size;
+    }
+    filler.join();
+    EXPECT_EQ(bad, 0U);
+    EXPECT_EQ(at, ring.taken());
+}
+
+}  // namespace
+}  // namespace reeve::os
