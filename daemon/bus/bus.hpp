@@ -17,9 +17,12 @@ namespace reeve::bus {
 
 struct Options {
     std::string socket;   // path of the private socket
-    std::string address;  // of the message bus; empty: none
+    std::string address;  // of the message bus, "unix:…"; empty: none
     bool system = true;   // mode of the socket and who may control
     uid_t owner = 0;      // the daemon's user, may always control
+    // Where passwd and group are; read at start, after Apply and at reconnect(), without NSS: only
+    // local accounts count for access.
+    std::string accounts = "/etc";
 };
 
 class Bus {
@@ -29,6 +32,7 @@ public:
     Bus(const Bus&) = delete;
     Bus& operator=(const Bus&) = delete;
 
+    // The ids of requests are given by the Bus alone; whoever else asks the core uses 0.
     // News of the core, as they come; signals and PropertiesChanged go out once a loop turn.
     void report(const core::Report& report);
     void report(const core::EventReport& report);
@@ -39,6 +43,12 @@ public:
 
     void reconnect();  // SIGUSR1
     [[nodiscard]] bool on_message_bus() const noexcept;
+
+    struct Stats {
+        std::size_t clients = 0;  // on the private socket
+        std::size_t pending = 0;  // requests without an answer
+    };
+    [[nodiscard]] Stats stats() const noexcept;
 
 private:
     struct Impl;

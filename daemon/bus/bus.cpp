@@ -1,0 +1,110 @@
+#include "daemon/bus/bus.hpp"
+
+#include "daemon/bus/message_bus.hpp"
+#include "daemon/bus/news.hpp"
+#include "daemon/bus/private_socket.hpp"
+#include "daemon/bus/requests.hpp"
+#include "hal/posix/callback.hpp"
+#include "hal/posix/check.hpp"
+
+namespace reeve::bus {
+
+using posix::check_sd;
+
+struct Bus::Impl {
+    Impl(sd_event* loop, Backend& backend, const Options& options)
+        : access{options.system, options.owner, options.accounts},
+          requests{backend},
+          context{backend, access, requests, options.system},
+          private_socket{loop, context, options.socket,
+                         static_cast<mode_t>(options.system ? 0666 : 0600)},
+          message_bus{loop, context, options.address} {
+        sd_event_source* made = nullptr;
+        check_sd(sd_event_add_defer(loop, &made, on_turn, this), "signals of the bus");
+        turn.reset(made);
+        check_sd(sd_event_source_set_enabled(made, SD_EVENT_OFF), "signals of the bus");
+    }
+
+    static int on_turn(sd_event_source*, void* self) noexcept {
+        return posix::guarded("bus", [&] { static_cast<Impl*>(self)->tell(); });
+    }
+
+    [[nodiscard]] bool anyone_listens() const noexcept {
+        return message_bus.has_name() || private_socket.anyone_listens();
+    }
+
+    // The loop comes back to us when all that is due now is done.
+    void soon() { sd_event_source_set_enabled(turn.get(), SD_EVENT_ONESHOT); }
+
+    void tell() {
+        const News now = std::exchange(news, {});
+        private_socket.for_each([&](Connection& client) {
+            if (client.listens()) now.tell(client);
+        });
+        if (message_bus.has_name()) now.tell(*message_bus.current());
+    }
+
+    std::string_view name(core::UnitId unit) const { return context.backend.engine().name(unit); }
+
+    Access access;
+    Requests requests;
+    Context context;
+    PrivateSocket private_socket;
+    MessageBusLink message_bus;
+    News news;
+    posix::SourcePtr turn;
+};
+
+Bus::Bus(sd_event* loop, Backend& backend, Options options)
+    : impl_{std::make_unique<Impl>(loop, backend, options)} {}
+
+Bus::~Bus() = default;
+
+void Bus::report(const core::Report& report) {
+    if (!impl_->anyone_listens()) return;
+    impl_->news.changed(impl_->name(report.unit), report);
+    impl_->soon();
+}
+
+void Bus::report(const core::EventReport& report) {
+    if (!impl_->anyone_listens()) return;
+    impl_->news.changed(report);
+    impl_->soon();
+}
+
+void Bus::devices_changed(const std::vector<std::string>& devices) {
+    if (!impl_->anyone_listens()) return;
+    impl_->news.changed(devices);
+    impl_->soon();
+}
+
+void Bus::answer(const core::Answer& answer) {
+    impl_->requests.answer(answer);
+}
+
+void Bus::removed(core::UnitId unit, std::string_view name) {
+    if (!impl_->anyone_listens()) return;
+    impl_->news.removed(unit, name);
+    impl_->soon();
+}
+
+void Bus::facts_changed(core::UnitId unit) {
+    if (!impl_->anyone_listens()) return;
+    impl_->news.touched(unit, impl_->name(unit));
+    impl_->soon();
+}
+
+void Bus::reconnect() {
+    impl_->access.reload();
+    impl_->message_bus.reconnect();
+}
+
+bool Bus::on_message_bus() const noexcept {
+    return impl_->message_bus.has_name();
+}
+
+Bus::Stats Bus::stats() const noexcept {
+    return {impl_->private_socket.clients(), impl_->requests.pending()};
+}
+
+}  // namespace reeve::bus

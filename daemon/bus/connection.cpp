@@ -1,0 +1,53 @@
+#include "daemon/bus/connection.hpp"
+
+#include "daemon/bus/refusal.hpp"
+#include "hal/posix/log.hpp"
+
+namespace reeve::bus {
+
+namespace {
+
+// sd-bus itself would keep 393,216. What the socket holds (some 200 KiB) comes on top.
+constexpr std::uint64_t backlog_limit = 1'024;
+
+void refuse(sd_bus_message* message, const char* name, const char* text) noexcept {
+    sd_bus_error error = SD_BUS_ERROR_NULL;
+    sd_bus_error_set(&error, name, text);
+    sd_bus_reply_method_error(message, &error);
+    sd_bus_error_free(&error);
+}
+
+}  // namespace
+
+void Connection::send(sd_bus_message* message) noexcept {
+    if (!bus_) return;
+    sd_bus_send(bus_.get(), message, nullptr);  // fails when the other end has gone: its loss
+    check_backlog();
+}
+
+void Connection::check_backlog() noexcept {
+    std::uint64_t waiting = 0;
+    if (bus_ && sd_bus_get_n_queued_write(bus_.get(), &waiting) >= 0 && waiting > backlog_limit) {
+        drop("it does not read");
+    }
+}
+
+void Connection::run(sd_bus_message* message, Handler handler, const Credentials& caller) noexcept {
+    try {
+        Call call{context_, *this, message, caller};
+        handler(call);
+    } catch (const Refusal& e) {
+        refuse(message, e.name(), e.what());
+    } catch (const std::system_error& e) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_error_set_errnof(&error, e.code().value(), "%s", e.what());
+        sd_bus_reply_method_error(message, &error);
+        sd_bus_error_free(&error);
+    } catch (const std::exception& e) {
+        log::error("bus: {}: {}", sd_bus_message_get_member(message), e.what());
+        refuse(message, SD_BUS_ERROR_FAILED, e.what());
+    }
+    check_backlog();
+}
+
+}  // namespace reeve::bus

@@ -1,0 +1,81 @@
+// One sd-bus connection: to a client on the private socket, or to the message bus.
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <tuple>
+
+#include "daemon/bus/access.hpp"
+#include "daemon/bus/backend.hpp"
+#include "daemon/bus/properties.hpp"
+#include "hal/posix/sd_ptr.hpp"
+
+namespace reeve::bus {
+
+class Connection;
+class Requests;
+
+// What serving a call needs. Outlives every connection.
+struct Context {
+    Backend& backend;
+    Access& access;
+    Requests& requests;
+    bool system;
+    // What the object being shown is like; see objects.cpp.
+    std::tuple<std::optional<UnitSnapshot>, std::optional<EventSnapshot>,
+               std::optional<DeviceSnapshot>>
+        shown{};
+    std::shared_ptr<int> alive = std::make_shared<int>();  // for callbacks that may come too late
+};
+
+// One method call whose caller is known.
+struct Call {
+    Context& context;
+    Connection& connection;
+    sd_bus_message* message;  // borrowed
+    const Credentials& caller;
+};
+// Answers the call, or keeps a reference to its message and answers later. Throws Refusal,
+// std::system_error: that is the answer.
+using Handler = void (*)(Call& call);
+
+// Closed without flushing: a flush waits for a client that does not read.
+using ConnectedBus = std::unique_ptr<sd_bus, posix::Release<sd_bus_close_unref>>;
+
+class Connection {
+public:
+    Connection(Context& context, std::uint64_t id) noexcept : context_{context}, id_{id} {}
+    virtual ~Connection() = default;
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    // Serves the call now, or when its sender is known.
+    virtual void serve(sd_bus_message* message, Handler handler) = 0;
+    // True: signals go out on it.
+    [[nodiscard]] virtual bool listens() const noexcept = 0;
+    // The connection is of no use any more; its owner lets it go soon, not within this call.
+    virtual void drop(const char* why) noexcept = 0;
+
+    // Sends a message of ours. A client that lets too many wait is dropped.
+    void send(sd_bus_message* message) noexcept;
+    void check_backlog() noexcept;
+
+    [[nodiscard]] sd_bus* bus() const noexcept { return bus_.get(); }
+    [[nodiscard]] Context& context() const noexcept { return context_; }
+    [[nodiscard]] std::uint64_t id() const noexcept { return id_; }  // never reused
+
+protected:
+    void run(sd_bus_message* message, Handler handler, const Credentials& caller) noexcept;
+
+    Context& context_;
+    const std::uint64_t id_;
+    ConnectedBus bus_;
+};
+
+// The objects of org.reeve1.xml on this connection, in objects.cpp. Throws std::system_error.
+void add_objects(Connection& connection);
+
+}  // namespace reeve::bus

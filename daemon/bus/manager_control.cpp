@@ -1,0 +1,119 @@
+// What the runner does itself: unit files, logs, figures, the end.
+#include "daemon/bus/append.hpp"
+#include "daemon/bus/dictionary.hpp"
+#include "daemon/bus/manager_methods.hpp"
+#include "daemon/bus/refusal.hpp"
+#include "daemon/bus/requests.hpp"
+
+namespace reeve::bus::manager {
+
+namespace {
+
+[[noreturn]] void deny(const char* what, const char* who) {
+    throw Refusal{api::error::access_denied,
+                  std::string{"you may not "} + what + "; " + who + " may"};
+}
+
+constexpr const char* controllers = "root, the manager's user and group reeve";
+constexpr const char* readers = "root, the manager's user and groups reeve and adm";
+
+core::ShutdownRequest::Haste haste_of(const std::string& word) {
+    using Haste = core::ShutdownRequest::Haste;
+    if (word == "orderly") return Haste::orderly;
+    if (word == "now") return Haste::now;
+    if (word == "force") return Haste::force;
+    throw Refusal{api::error::invalid_argument,
+                  "options.haste is orderly, now or force, not \"" + word + "\""};
+}
+
+void check_may_read_logs(const Call& call, const std::vector<std::string>& names) {
+    const Access& access = call.context.access;
+    if (names.empty() && !access.may_read(call.caller)) deny("read all logs", readers);
+    const core::Engine& engine = call.context.backend.engine();
+    for (const std::string& name : names) {
+        const auto unit = engine.find(name);
+        if (!unit) {
+            throw Refusal{api::error::no_such_unit,
+                          "there is no unit " + name + "; `reevectl list` shows those there are"};
+        }
+        if (!access.may_read(call.caller, engine.view(*unit).definition.get())) {
+            deny("read its log", "root, the unit's user and groups reeve and adm");
+        }
+    }
+}
+
+}  // namespace
+
+void plan(Call& call) {
+    if (!call.context.access.may_read(call.caller)) deny("see what apply would do", readers);
+    // The message keeps its connection alive until then.
+    const std::shared_ptr<sd_bus_message> message{sd_bus_message_ref(call.message),
+                                                  sd_bus_message_unref};
+    call.context.backend.plan([message](const std::string& json) {
+        sd_bus_reply_method_return(message.get(), "s", json.c_str());
+    });
+}
+
+void apply(Call& call) {
+    Dictionary options{call.message, "options"};
+    if (!call.context.access.may_control(call.caller)) deny("apply unit files", controllers);
+    const auto id = call.context.requests.open_own(call, {"Apply", Shape::applied, {}}, options);
+    if (!id) return;
+    Context& context = call.context;
+    context.backend.apply(
+        [&context, id = *id, alive = std::weak_ptr{context.alive}](const ApplyOutcome& outcome) {
+            if (alive.expired()) return;
+            context.access.reload();
+            Outcome answer;
+            answer.applied = outcome.applied;
+            answer.text = outcome.report;
+            context.requests.complete(id, std::move(answer));
+        });
+}
+
+void logs(Call& call) {
+    LogQuery query;
+    query.units = read_list(call.message);
+    Dictionary options{call.message, "options"};
+    query.lines = static_cast<unsigned>(options.number("lines").value_or(0));
+    query.run = options.number("run").value_or(0);
+    query.follow = options.flag("follow").value_or(false);
+    options.finish();
+    check_may_read_logs(call, query.units);
+    const posix::Fd log = call.context.backend.logs(query);
+    const posix::MessagePtr reply = new_reply(call.message);
+    if (sd_bus_message_append(reply.get(), "h", log.get()) < 0) {
+        throw Refusal{api::error::not_supported,
+                      "this connection passes no descriptors; use the private socket"};
+    }
+    call.connection.send(reply.get());
+}
+
+void stats(Call& call) {
+    const posix::MessagePtr reply = new_reply(call.message);
+    append_text(reply.get(), call.context.backend.stats());
+    call.connection.send(reply.get());
+}
+
+void shutdown(Call& call) {
+    const std::string how = read_text(call.message);
+    Dictionary options{call.message, "options"};
+    const std::string haste = options.text("haste").value_or("orderly");
+    core::ShutdownRequest request;
+    request.haste = haste_of(haste);
+    if (!call.context.access.may_control(call.caller)) deny("shut down", controllers);
+    const auto id = call.context.requests.open_own(
+        call, {"Shutdown " + how + " " + haste, Shape::nothing, {}}, options);
+    if (!id) return;
+    request.caller.by = "uid " + std::to_string(call.caller.uid);
+    Outcome outcome;
+    try {
+        call.context.backend.shutdown(how, std::move(request));
+    } catch (const std::invalid_argument& e) {
+        outcome.error = api::error::not_supported;
+        outcome.text = e.what();
+    }
+    call.context.requests.complete(*id, std::move(outcome));
+}
+
+}  // namespace reeve::bus::manager

@@ -1,0 +1,103 @@
+// Reconnecting. The pauses are 10 ms, 20 ms … 30 s; a name that was ours begins them anew.
+#include <algorithm>
+
+#include "daemon/api/names.hpp"
+#include "daemon/bus/message_bus.hpp"
+#include "daemon/bus/requests.hpp"
+#include "hal/posix/callback.hpp"
+#include "hal/posix/check.hpp"
+#include "hal/posix/log.hpp"
+
+namespace reeve::bus {
+
+using posix::check_sd;
+
+namespace {
+
+constexpr std::uint64_t first_pause = 10'000;
+constexpr std::uint64_t longest_pause = 30'000'000;
+constexpr unsigned restless_attempts = 13;  // about a minute in all
+
+std::uint64_t pause(unsigned attempts) {
+    return std::min(longest_pause, first_pause << std::min(attempts, 12U));
+}
+
+}  // namespace
+
+MessageBusLink::MessageBusLink(sd_event* loop, Context& context, std::string address)
+    : loop_{loop}, context_{context}, address_{std::move(address)} {
+    // Anything but a local socket would be resolved or spawned while the loop stands still.
+    if (!address_.empty() && !address_.starts_with("unix:")) {
+        log::warn("bus: {} is no local socket (unix:…); only the private socket is served",
+                  address_);
+        address_.clear();
+    }
+    if (address_.empty()) return;
+    sd_event_source* made = nullptr;
+    check_sd(sd_event_add_time(loop, &made, CLOCK_MONOTONIC, 0, 1, on_time, this),
+             "timer of the bus");
+    timer_.reset(made);
+    check_sd(sd_event_source_set_enabled(made, SD_EVENT_OFF), "timer of the bus");
+    connect();
+}
+
+void MessageBusLink::arm(std::uint64_t delay) {
+    check_sd(sd_event_source_set_time_relative(timer_.get(), delay), "timer of the bus");
+    check_sd(sd_event_source_set_enabled(timer_.get(), SD_EVENT_ONESHOT), "timer of the bus");
+}
+
+void MessageBusLink::reconnect() {
+    if (address_.empty()) return;
+    attempts_ = 0;
+    said_.clear();
+    let_go();
+    connect();
+}
+
+void MessageBusLink::let_go() {
+    if (!current_) return;
+    const std::unique_ptr<MessageBus> old = std::move(current_);
+    context_.requests.gone(old->id());
+}
+
+void MessageBusLink::say_no_name(const char* why) {
+    if (said_ == why) return;
+    said_ = why;
+    log::warn("bus: cannot own {}: {}", api::bus_name, why);
+}
+
+void MessageBusLink::connect() {
+    ++attempts_;
+    // Ids of peers count from below, so these never meet them.
+    constexpr std::uint64_t first_id = std::uint64_t{1} << 63;
+    try {
+        current_ = std::make_unique<MessageBus>(
+            context_, first_id + ++generation_, loop_, address_,
+            MessageBus::News{.dropped = [this] { arm(pause(attempts_)); },
+                             .no_name = [this](const char* why) { say_no_name(why); },
+                             .has_name =
+                                 [this] {
+                                     attempts_ = 0;
+                                     said_.clear();
+                                     log::info("bus: {} is ours", api::bus_name);
+                                 }});
+    } catch (const std::system_error& e) {
+        log::debug("bus: {}", e.what());
+        arm(pause(attempts_));
+        return;
+    }
+    // A socket that was bound but did not listen yet when we looked is not told again.
+    if (attempts_ < restless_attempts) arm(pause(attempts_) + 40'000);
+}
+
+int MessageBusLink::on_time(sd_event_source*, std::uint64_t, void* self) noexcept {
+    return posix::guarded("bus", [&] { static_cast<MessageBusLink*>(self)->time_over(); });
+}
+
+void MessageBusLink::time_over() {
+    if (current_ && !current_->is_dropped() && current_->is_connected()) return;
+    let_go();
+    connect();
+}
+
+}  // namespace reeve::bus
