@@ -216,6 +216,7 @@ void Logs::Impl::append(std::string_view text) {
     booked(*mine.ring, [&] {
         mine.ring->append(text, stamp);
         mine.ring->append("\n", stamp);
+        taken += text.size() + 1;
         if (mine.job) mine.ring->trim(LogWriter::written_to(*mine.job));
         return 0;
     });

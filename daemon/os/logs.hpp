@@ -20,10 +20,10 @@ namespace reeve::os {
 class Logs {
 public:
     struct Options {
-        std::string directory;              // UNIT/current below it; empty: no file sink
+        std::string directory = {};         // UNIT/current below it; empty: no file sink
         std::uint64_t ring = 16 << 10;      // bytes of a ring, grows to the unit's `[log] memory`
         std::uint64_t total = 4 << 20;      // sum of all rings; beyond it they stay at 16 KiB
-        units::LogSpec own;                 // for what the manager itself says
+        units::LogSpec own = {};            // for what the manager itself says
         std::chrono::seconds patience{60};  // with a reader that follows and does not read
     };
     Logs(Loop& loop, Options options);
@@ -56,9 +56,9 @@ public:
     // order of time. `follow` gets the end of a pipe that new lines are written to as well; a
     // reader that does not read is dropped.
     struct Query {
-        std::vector<core::UnitId> units;  // empty: all
-        unsigned lines = 0;               // last N; 0: all
-        core::RunId run{};                // 0: all
+        std::vector<core::UnitId> units = {};  // empty: all
+        unsigned lines = 0;                    // last N; 0: all
+        core::RunId run{};                     // 0: all
         bool follow = false;
     };
     posix::Fd read(const Query& query);

@@ -18,12 +18,12 @@ public:
     struct Search {
         core::UnitId unit{};
         core::RunId run{};
-        std::string pid_file;  // empty: none, take the only or eldest member
-        std::function<std::vector<pid_t>()> members;   // of the run, now
-        std::function<bool(pid_t)> belongs;            // to the run; others are never trusted
+        std::string pid_file;                         // empty: none, take the only or eldest member
+        std::function<std::vector<pid_t>()> members;  // of the run, now
+        std::function<bool(pid_t)> belongs;           // to the run; others are never trusted
     };
-    // Exactly one of the two is called per search, on the loop: the pid, or 0 and why not yet
-    // (called again on each change of the reason, for status; the core owns the deadline).
+    // On the loop, never from within begin(): the pid, which ends the search, or 0 and why not yet
+    // (again on each change of the reason, for status; the core owns the deadline).
     using Found = std::function<void(core::UnitId, core::RunId, pid_t, std::string_view why)>;
 
     MainFinder(Loop& loop, Found found);
@@ -39,7 +39,7 @@ public:
 
 private:
     struct Impl;
-    std::unique_ptr<Impl> impl_;
+    std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace reeve::os

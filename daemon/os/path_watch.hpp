@@ -18,15 +18,15 @@ public:
     PathWatch(const PathWatch&) = delete;
     PathWatch& operator=(const PathWatch&) = delete;
 
-    // Counted: watched until as many remove(). Tells at once, then on each change. Symbolic links
-    // are followed; a dangling one does not exist.
+    // Counted: watched until as many remove(). Tells soon (for each add(), from the loop), then on
+    // each change. Symbolic links are followed; a dangling one does not exist.
     void add(const std::string& path);
     void remove(const std::string& path);
     static bool exists(const std::string& path) noexcept;
 
 private:
     struct Impl;
-    std::unique_ptr<Impl> impl_;
+    std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace reeve::os

@@ -1,0 +1,55 @@
+#include "daemon/os/process_stat.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <string>
+
+#include "hal/posix/fd.hpp"
+
+namespace reeve::os {
+
+namespace {
+
+// Takes the next word off `text`.
+std::string_view word(std::string_view& text) {
+    const std::size_t begin = std::min(text.find_first_not_of(' '), text.size());
+    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    const std::string_view found = text.substr(begin, end - begin);
+    text.remove_prefix(end);
+    return found;
+}
+
+template <class T>
+bool number(std::string_view text, T& value) {
+    return std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc{};
+}
+
+}  // namespace
+
+std::optional<ProcessStat> parse_process_stat(std::string_view text) {
+    const std::size_t name_end = text.rfind(')');
+    if (name_end == text.npos) return std::nullopt;
+    text.remove_prefix(name_end + 1);
+    ProcessStat stat;
+    const std::string_view state = word(text);
+    if (state.size() != 1 || !number(word(text), stat.parent)) return std::nullopt;
+    stat.state = state.front();
+    for (int field = 5; field < 22; ++field) word(text);
+    if (!number(word(text), stat.start_time)) return std::nullopt;
+    return stat;
+}
+
+std::optional<ProcessStat> read_process_stat(pid_t pid) {
+    const std::string path = "/proc/" + std::to_string(pid) + "/stat";
+    const posix::Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    if (!file) return std::nullopt;
+    std::array<char, 1024> buffer;
+    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
+    if (got <= 0) return std::nullopt;
+    return parse_process_stat({buffer.data(), static_cast<std::size_t>(got)});
+}
+
+}  // namespace reeve::os

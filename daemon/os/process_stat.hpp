@@ -1,0 +1,24 @@
+// What /proc says about one process.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace reeve::os {
+
+struct ProcessStat {
+    char state = '?';  // 'Z': ended, not reaped
+    pid_t parent = 0;
+    std::uint64_t start_time = 0;  // in clock ticks since boot: with the pid, an identity
+    [[nodiscard]] bool ended() const noexcept { return state == 'Z' || state == 'X'; }
+};
+
+// The text of /proc/PID/stat. Its second field is chosen by the process and may hold anything.
+std::optional<ProcessStat> parse_process_stat(std::string_view text);
+// nullopt: no such process.
+std::optional<ProcessStat> read_process_stat(pid_t pid);
+
+}  // namespace reeve::os
