@@ -2,7 +2,6 @@
 // pidfds, reaping. The only file of the manager that knows pids.
 #pragma once
 
-#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -10,58 +9,50 @@
 #include <optional>
 #include <string>
 #include <variant>
-#include <vector>
 
 #include "daemon/core/types.hpp"
 #include "daemon/os/loop.hpp"
-#include "hal/posix/fd.hpp"
+#include "daemon/os/spawn_plan.hpp"
 
 namespace reeve::os {
 
-// Everything about a start, prepared before it. Owns its strings; borrows the descriptors, which
-// must stay open until Started or NotStarted comes.
-struct SpawnPlan {
-    std::vector<std::string> argv;  // argv[0] absolute
-    std::vector<std::string> env;   // "NAME=value"
-    std::string directory = "/";
-    struct Identity {
-        uid_t uid = 0;
-        gid_t gid = 0;
-        std::vector<gid_t> groups;
-    };
-    std::optional<Identity> identity;  // nullopt: as the manager
-    std::optional<mode_t> umask;       // nullopt: 0022
-    std::optional<rlim_t> nofile;
-    int out = -1;        // stdout; -1: /dev/null. stdin is always /dev/null
-    int err = -1;        // stderr; -1: /dev/null
-    int extra = -1;      // a further descriptor …
-    int extra_as = -1;   // … given to the child as this number
-    int cgroup = -1;     // of the unit's cgroup; -1: a process group alone
-    bool refuse_children = false;  // a seccomp filter: no fork, but threads
-    bool ignore_sigpipe = false;
+struct Started {
+    core::ProcessRef process;
+};  // execve succeeded
+struct NotStarted {
+    core::ProcessRef process;
+    SpawnStage stage{};
+    int error = 0;
 };
-
-enum class SpawnStage : std::uint8_t {
-    clone, setsid, cgroup, limits, groups, user, chdir, descriptors, seccomp, exec
-};
-std::string_view to_string(SpawnStage stage) noexcept;
-
-struct Started { core::ProcessRef process; };  // execve succeeded
-struct NotStarted { core::ProcessRef process; SpawnStage stage{}; int error = 0; };
 // The child `process` has ended and was reaped. Comes after everything it sent could be read: the
 // handler drains the unit's notify socket before it passes the exit on.
-struct Ended { core::ProcessRef process; core::ExitStatus status; };
+struct Ended {
+    core::ProcessRef process;
+    core::ExitStatus status;
+};
 // A process taken over by watch_main() has ended.
-struct MainEnded { core::UnitId unit{}; core::RunId run{}; core::ExitStatus status; };
+struct MainEnded {
+    core::UnitId unit{};
+    core::RunId run{};
+    core::ExitStatus status;
+};
 // An orphan that belongs to no known process was reaped (of the unit's cgroup, if that is known).
-struct OrphanReaped { pid_t pid = 0; };
+struct OrphanReaped {
+    pid_t pid = 0;
+};
 // A spawn has not come back within 100 ms (a hung exec, a frozen cgroup), or does so at last.
-struct SpawnHangs { core::ProcessRef process; std::string path; bool over = false; };
+struct SpawnHangs {
+    core::ProcessRef process;
+    std::string path;
+    bool over = false;
+};
 using ChildNews = std::variant<Started, NotStarted, Ended, MainEnded, OrphanReaped, SpawnHangs>;
 
 class Children {
 public:
-    // Makes the process a subreaper, starts the spawn threads. `news` is called on the loop.
+    // Makes the process a subreaper, takes SIGCHLD, raises the limit of open files, starts the
+    // spawn threads. Early in the life of the process the descriptors reserved for children come
+    // out low. Signals that are ignored (but SIGPIPE) are so before. `news` is called on the loop.
     Children(Loop& loop, std::function<void(const ChildNews&)> news);
     ~Children();  // kills nothing
     Children(const Children&) = delete;
@@ -71,13 +62,14 @@ public:
     void start(core::ProcessRef process, SpawnPlan plan);
 
     // Sends through the pidfd. False: no such live process (it is on its way out, or unknown).
+    // A start that still waits for a thread is cancelled by a signal that ends processes.
     bool signal(core::ProcessRef process, int signal);
     // To the process group that `process` leads; used where there is no cgroup.
     bool signal_group(core::ProcessRef process, int signal);
 
     // Takes over `pid` as the main process of a run (forking services, MAINPID=). The caller has
-    // checked that it is of this unit. False: it is gone. MainEnded follows; its status is
-    // `unknown` when it is not our child.
+    // checked that it is of this unit, and does so again after (the pid may have been another's).
+    // False: it is gone. MainEnded follows; its status is `unknown` when it is not our child.
     bool watch_main(core::UnitId unit, core::RunId run, pid_t pid);
     bool signal_main(core::UnitId unit, core::RunId run, int signal);
     void forget_main(core::UnitId unit, core::RunId run);
@@ -88,7 +80,11 @@ public:
     // The process known under this pid; nullopt: none.
     [[nodiscard]] std::optional<core::ProcessRef> find(pid_t pid) const;
 
-    struct Stats { std::uint64_t spawned = 0, reaped = 0, orphans = 0; unsigned spare_threads = 0; };
+    struct Stats {
+        std::uint64_t spawned = 0, reaped = 0, orphans = 0;
+        unsigned spare_threads = 0;
+        std::size_t waiting = 0;  // starts that no thread has taken yet
+    };
     [[nodiscard]] Stats stats() const;
 
 private:
