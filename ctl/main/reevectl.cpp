@@ -1,4 +1,6 @@
 // Entry of the control program.
-int main() {
-    return 0;
+#include "ctl/command.hpp"
+
+int main(int argc, char** argv) {
+    return reeve::ctl::run_program({argv + 1, argc > 0 ? static_cast<std::size_t>(argc - 1) : 0});
 }

@@ -1,0 +1,47 @@
+// deps: what a unit needs and what needs it, from the definitions.
+#include "ctl/commands/verbs.hpp"
+#include "ctl/graph.hpp"
+#include "ctl/unit_info.hpp"
+
+namespace reeve::ctl::commands {
+
+namespace {
+
+Graph graph_of(Context& context) {
+    Graph graph;
+    for (const Value& unit : describe(context.client(), {}, {"Kind", "Aliases", "Links"})) {
+        if (!unit["Kind"].text().empty()) graph.add(unit);
+    }
+    graph.finish();
+    return graph;
+}
+
+void print_side(Context& context, const std::string& heading, const std::string& tree) {
+    context.line(heading + (tree.empty() ? ": nothing" : ":"));
+    if (!context.json()) context.screen.out += tree;
+}
+
+}  // namespace
+
+int deps(Context& context) {
+    const Graph graph = graph_of(context);
+    const bool both = !context.arguments.has(Opt::reverse);
+    Value units = Value::list();
+    for (const auto& word : context.arguments.words) {
+        const std::string unit = graph.name_of(word);
+        if (!graph.knows(unit)) {
+            throw Failure{code::no_such_unit, "NoSuchUnit",
+                          "no unit \"" + word + "\"; `reevectl list` tells the names there are"};
+        }
+        if (both) print_side(context, unit + " needs", graph.tree(unit, true));
+        print_side(context, unit + " is needed by", graph.tree(unit, false));
+        units.add(Value{}
+                      .set("unit", unit)
+                      .set("needs", graph.json(unit, true))
+                      .set("needed_by", graph.json(unit, false)));
+    }
+    context.print_json(Value{}.set("units", std::move(units)));
+    return code::done;
+}
+
+}  // namespace reeve::ctl::commands

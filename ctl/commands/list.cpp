@@ -1,0 +1,41 @@
+// list: all units, one a line.
+#include "ctl/commands/verbs.hpp"
+#include "ctl/unit_info.hpp"
+
+namespace reeve::ctl::commands {
+
+int list(Context& context) {
+    Argument filter = Argument::dictionary();
+    const auto narrow = [&](const char* key, const std::vector<std::string>& words) {
+        if (!words.empty()) filter.set(key, "as", Value::strings(words));
+    };
+    narrow("names", context.arguments.words);
+    narrow("states", context.arguments.list(Opt::state));
+    narrow("kinds", context.arguments.list(Opt::kind));
+    const auto reply = context.client().call("List", {filter});
+
+    Table table{{"UNIT", "KIND", "STATE", "RUN", "DESCRIPTION"}};
+    Value units = Value::list();
+    for (const Value& unit : reply.at(0).items()) {
+        const std::string_view state = unit.at(2).text();
+        const std::uint64_t run = unit.at(4).natural();
+        const std::string kind{unit.at(1).text()};
+        table.add({{std::string{unit.at(0).text()}},
+                   {kind.empty() ? "missing" : kind},
+                   {std::string{state}, style_of(state)},
+                   {run == 0 ? "" : std::to_string(run)},
+                   {std::string{unit.at(5).text()}}});
+        units.add(Value{}
+                      .set("name", unit.at(0))
+                      .set("kind", unit.at(1))
+                      .set("state", unit.at(2))
+                      .set("asked", unit.at(3))
+                      .set("run", unit.at(4))
+                      .set("description", unit.at(5)));
+    }
+    if (!context.json()) context.screen.out += table.render(context.screen.layout());
+    context.print_json(Value{}.set("units", std::move(units)));
+    return code::done;
+}
+
+}  // namespace reeve::ctl::commands

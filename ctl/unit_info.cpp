@@ -1,0 +1,171 @@
+#include "ctl/unit_info.hpp"
+
+#include <time.h>
+
+#include <csignal>
+#include <cstring>
+
+#include "ctl/duration.hpp"
+#include "daemon/api/names.hpp"
+
+namespace reeve::ctl {
+
+namespace {
+
+std::uint64_t read_clock(clockid_t clock) {
+    timespec time{};
+    ::clock_gettime(clock, &time);
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 +
+           static_cast<std::uint64_t>(time.tv_nsec) / 1'000;
+}
+
+Value microseconds(Duration duration) {
+    return Value{std::int64_t{duration.count()}};
+}
+
+Value links_json(const Value& links) {
+    Value list = Value::list();
+    for (const Value& link : links.items()) {
+        list.add(
+            Value{}.set("relation", link.at(0)).set("unit", link.at(1)).set("ordered", link.at(2)));
+    }
+    return list;
+}
+
+// Properties that are handed on as they are.
+constexpr struct {
+    const char* property;
+    const char* key;
+} plain[] = {
+    {"Name", "name"},        {"Kind", "kind"},          {"Description", "description"},
+    {"Aliases", "aliases"},  {"Files", "files"},        {"Type", "type"},
+    {"Enabled", "enabled"},  {"Daemonic", "daemonic"},  {"Transient", "transient"},
+    {"Masked", "masked"},    {"Stale", "stale"},        {"Leases", "leases"},
+    {"Sets", "sets"},        {"State", "state"},        {"Asked", "asked"},
+    {"AskedBy", "asked_by"}, {"Wanted", "wanted"},      {"Run", "run"},
+    {"MainPid", "main_pid"}, {"Pids", "pids"},          {"Result", "result"},
+    {"Detail", "detail"},    {"Failures", "failures"},  {"Starts", "starts"},
+    {"Status", "status"},    {"WaitsFor", "waits_for"},
+};
+
+}  // namespace
+
+Now Now::of(const Place& place) {
+    return {read_clock(CLOCK_MONOTONIC), read_clock(CLOCK_REALTIME), !place.host.empty()};
+}
+
+// Between machines the wall clocks agree well enough; each unit tells both of its manager.
+std::uint64_t Now::monotonic_at(const Value& unit) const {
+    const std::uint64_t its_realtime = unit["SinceRealtime"].natural();
+    if (!far || its_realtime == 0) return monotonic;
+    return unit["Since"].natural() + realtime - its_realtime;
+}
+
+Duration Now::since(std::uint64_t then, const Value& unit) const {
+    const std::uint64_t at = monotonic_at(unit);
+    return Duration{at > then ? static_cast<std::int64_t>(at - then) : 0};
+}
+
+Duration Now::until(std::uint64_t then, const Value& unit) const {
+    const std::uint64_t at = monotonic_at(unit);
+    return Duration{then > at ? static_cast<std::int64_t>(then - at) : 0};
+}
+
+std::vector<Value> describe(Client& client, const std::vector<std::string>& units,
+                            const std::vector<std::string>& properties) {
+    Argument options = Argument::dictionary();
+    if (!properties.empty()) options.set("properties", "as", Value::strings(properties));
+    const auto reply = client.call("Describe", {{"as", Value::strings(units)}, options});
+    return reply.empty() ? std::vector<Value>{} : reply.front().items();
+}
+
+bool is_up(std::string_view state) noexcept {
+    return state == api::state::up || state == api::state::reloading;
+}
+
+int urgency(std::string_view state) noexcept {
+    constexpr const char* order[] = {
+        api::state::failed,   api::state::waiting,  api::state::backoff,   api::state::killing,
+        api::state::stopping, api::state::starting, api::state::reloading, api::state::up,
+        api::state::done,     api::state::down};
+    int rank = 0;
+    for (const char* known : order) {
+        if (state == known) break;
+        ++rank;
+    }
+    return rank;
+}
+
+Style style_of(std::string_view state) noexcept {
+    if (state == api::state::failed) return Style::bad;
+    if (is_up(state)) return Style::good;
+    if (state == api::state::down || state == api::state::done) return Style::dim;
+    return Style::warning;
+}
+
+std::string signal_name(std::int64_t signal) {
+    const char* name = ::sigabbrev_np(static_cast<int>(signal));
+    return name != nullptr ? name : std::to_string(signal);
+}
+
+std::string exit_text(const Value& unit) {
+    const std::string_view result = unit["Result"].text();
+    if (result.empty() || result == "none" || result == "skipped") return {};
+    const std::int64_t signal = unit["Signal"].integer();
+    if (signal == 0) return "exit code " + std::to_string(unit["Code"].integer());
+    return "signal " + std::to_string(signal) + " (" + signal_name(signal) + ")";
+}
+
+Value exitcode(std::string_view result, std::int64_t code, std::int64_t signal) {
+    if (result.empty() || result == "none") return {};
+    return signal != 0 ? Value{-signal} : Value{code};
+}
+
+std::string summary(const Value& unit, const Now& now) {
+    const std::string_view state = unit["State"].text();
+    const std::string detail{unit["Detail"].text()};
+    const std::string why = detail.empty() ? std::string{unit["Result"].text()} : detail;
+    if (unit["Masked"].boolean()) return "masked";
+    if (state == api::state::failed) return why;
+    if (state == api::state::backoff) {
+        return "starts in " + to_text(now.until(unit["NextStart"].natural(), unit)) +
+               (why.empty() ? "" : "; ended: " + why);
+    }
+    const std::string waits{unit["WaitsFor"].text()};
+    if (!waits.empty()) {
+        const std::uint64_t begin = unit["WaitsSince"].natural();
+        const std::string time = begin != 0 ? " for " + to_text(now.since(begin, unit)) : "";
+        return "waits" + time + " for " + waits;
+    }
+    if (state == api::state::done && unit["Result"].text() == "skipped") return "skipped: " + why;
+    if (!unit["Status"].text().empty()) return std::string{unit["Status"].text()};
+    if (unit["Kind"].is_text() && unit["Kind"].text().empty()) return "named by others; no file";
+    return std::string{unit["Description"].text()};
+}
+
+Value unit_json(const Value& unit, const Now& now) {
+    Value json = Value::object();
+    for (const auto& [property, key] : plain) {
+        const Value& value = unit[property];
+        if (!value.is_null()) json.set(key, value);
+    }
+    if (unit["Links"].is_list()) json.set("links", links_json(unit["Links"]));
+    if (!unit["Code"].is_null()) {
+        json.set("exitcode",
+                 exitcode(unit["Result"].text(), unit["Code"].integer(), unit["Signal"].integer()));
+    }
+    if (!unit["SinceRealtime"].is_null()) json.set("since", unit["SinceRealtime"]);
+    if (!unit["Since"].is_null()) {
+        json.set("state_us", microseconds(now.since(unit["Since"].natural(), unit)));
+    }
+    const auto span = [&](const char* property, const char* key, auto&& tell) {
+        if (unit[property].is_null()) return;
+        const std::uint64_t at = unit[property].natural();
+        json.set(key, at == 0 ? Value{} : microseconds(tell(at)));
+    };
+    span("NextStart", "next_start_us", [&](std::uint64_t at) { return now.until(at, unit); });
+    span("WaitsSince", "waits_us", [&](std::uint64_t at) { return now.since(at, unit); });
+    return json;
+}
+
+}  // namespace reeve::ctl
