@@ -17,8 +17,8 @@ struct Host {
     std::string runtime_directory;  // %t: "/run" or $XDG_RUNTIME_DIR
     std::string boot_id;           // %b, 32 hex
     std::string machine_id;        // %m, 32 hex
-    std::string user_name;         // %u of a unit without `user`
-    std::string home;              // %h of a unit without `user`
+    std::string user_name;         // %u: whom the manager runs as, whatever `user` says
+    std::string home;              // %h: of the same
     std::string path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 };
 Host this_host();  // reads /etc/hostname, /proc/sys/kernel/random/boot_id, … no NSS
@@ -34,8 +34,9 @@ struct LoadOptions {
 // what cannot be read is a problem of that file.
 UnitSet load(const LoadOptions& options);
 
-// The instance `NAME@i` of a template in the folders, as `start NAME@i` asks for it; nullopt and
-// problems when there is none. Adds it to the set.
+// The instance `NAME@i` of a template in the folders, as `start NAME@i` asks for it (`NAME@` means
+// the template's default instance). Adds it to the set, with the further instances that it refers
+// to. nullptr: there is none, or it is bad; then `set.problems` has grown when there was a file.
 UnitPtr load_instance(UnitSet& set, const LoadOptions& options, std::string_view name);
 
 // One file as text, not checked against others; `name` without ".toml".

@@ -56,10 +56,22 @@ bool is_event_name(std::string_view name) noexcept {
     return !name.empty() && name.size() <= longest && std::ranges::all_of(name, fits);
 }
 
-bool is_stock_target(std::string_view name) noexcept {
-    constexpr std::array<std::string_view, 6> stock{"basic",   "default",  "multi-user",
-                                                    "network", "shutdown", "sysinit"};
-    return std::ranges::find(stock, name) != stock.end();
+std::span<const std::string_view> stock_aliases(std::string_view name) noexcept {
+    struct Stock {
+        std::string_view name;
+        std::array<std::string_view, 3> aliases;
+        std::size_t count;
+    };
+    static constexpr std::array stock{
+        Stock{"basic", {"basic.target"}, 1},
+        Stock{"default", {"default.target", "multi-user", "multi-user.target"}, 3},
+        Stock{"network", {"network.target", "network-online", "network-online.target"}, 3},
+        Stock{"shutdown", {"shutdown.target"}, 1},
+        Stock{"sysinit", {"sysinit.target"}, 1},
+    };
+    for (const Stock& target : stock)
+        if (target.name == name) return std::span{target.aliases}.first(target.count);
+    return {};
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {

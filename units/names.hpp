@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +20,9 @@ std::string_view prefix_of(std::string_view name) noexcept;        // "getty@tty
 // Names of events: as units, and `/` within.
 bool is_event_name(std::string_view name) noexcept;
 
-// Targets that exist on every board; each is also known as NAME.target.
-bool is_stock_target(std::string_view name) noexcept;
+// Targets that exist on every board have further names, "network.target", which they lose to any
+// file or alias that claims them. Empty: not such a target.
+std::span<const std::string_view> stock_aliases(std::string_view name) noexcept;
 
 // How many characters must be added, dropped, replaced or swapped with their neighbour to make one
 // of the other; looks at the first 64 characters.

@@ -126,9 +126,9 @@ void sort_problems(std::vector<Problem>& problems, const std::vector<std::string
     std::ranges::stable_sort(problems, {}, place);
 }
 
-ParseResult read_unit(std::string_view name, const Node& root, std::vector<std::string> files,
-                      const LoadOptions& options) {
-    ParseResult result;
+ReadResult read_unit(std::string_view name, const Node& root, std::vector<std::string> files,
+                     const LoadOptions& options) {
+    ReadResult result;
     auto unit = std::make_shared<UnitFile>();
     unit->name = name;
     unit->files = std::move(files);
@@ -144,7 +144,10 @@ ParseResult read_unit(std::string_view name, const Node& root, std::vector<std::
 ParseResult parse_unit(std::string_view name, std::string_view file, std::string_view text,
                        const LoadOptions& options) {
     const ParsedDocument document = parse_document(text);
-    if (!document.error) return read_unit(name, document.root, {std::string{file}}, options);
+    if (!document.error) {
+        ReadResult read = read_unit(name, document.root, {std::string{file}}, options);
+        return {std::move(read.unit), std::move(read.problems)};
+    }
     const SyntaxError& error = *document.error;
     return {nullptr,
             {{Severity::error, std::string{file}, error.line, error.column, {}, error.text}}};

@@ -10,9 +10,15 @@
 
 namespace reeve::units {
 
+// As ParseResult, while the unit may still change.
+struct ReadResult {
+    std::shared_ptr<UnitFile> unit;  // set when there is no error in `problems`
+    std::vector<Problem> problems;
+};
+
 // Reads the merged document of unit `name`; `files` is what Node::file counts.
-ParseResult read_unit(std::string_view name, const Node& root, std::vector<std::string> files,
-                      const LoadOptions& options);
+ReadResult read_unit(std::string_view name, const Node& root, std::vector<std::string> files,
+                     const LoadOptions& options);
 
 // Lays a drop-in over a document: lists of names, predicates and files add, all else replaces;
 // `replace = ["unit.after"]` first drops what was there.
