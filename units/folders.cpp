@@ -1,5 +1,7 @@
 #include "units/folders.hpp"
 
+#include <algorithm>
+
 #include "units/files.hpp"
 #include "units/names.hpp"
 
@@ -25,6 +27,22 @@ Folders::Folders(const std::vector<std::filesystem::path>& folders,
     for (const auto& folder : folders)
         for (const std::string& entry : names_in(folder.string(), problems))
             add(folder.string(), entry, problems);
+}
+
+void Folders::add_file(const std::string& path, std::vector<Problem>& problems) {
+    const std::string_view entry = std::string_view{path}.substr(path.rfind('/') + 1);
+    const std::string_view name =
+        entry.substr(0, entry.size() - std::min(entry.size(), file_suffix.size()));
+    if (entry.ends_with(file_suffix) && is_unit_name(name))
+        files_.insert_or_assign(std::string{name}, path);
+    else
+        problems.push_back({Severity::error,
+                            path,
+                            0,
+                            0,
+                            {},
+                            "not the name of a unit file: NAME.toml, where NAME is letters, "
+                            "digits, : _ . - \\ and one @"});
 }
 
 void Folders::add(const std::string& folder, const std::string& entry,

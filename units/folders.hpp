@@ -16,6 +16,9 @@ public:
     // Reads the folders; one that does not exist is as good as empty.
     Folders(const std::vector<std::filesystem::path>& folders, std::vector<Problem>& problems);
 
+    // A file that comes before all others of its name.
+    void add_file(const std::string& path, std::vector<Problem>& problems);
+
     // The first file of each name on the path.
     using Files = std::map<std::string, std::string, std::less<>>;
     [[nodiscard]] const Files& files() const { return files_; }

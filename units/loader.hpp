@@ -20,6 +20,8 @@ public:
     // Both must outlive the loader. Reads the folders, no file yet.
     Loader(const LoadOptions& options, UnitSet& set);
 
+    // Reads the unit of the file's name from there, wherever it lies. Before load_all.
+    void add_file(const std::string& path) { folders_.add_file(path, set_.problems); }
     // Every file, and every instance that one of them refers to.
     void load_all();
     // `name` and the instances it refers to, as far as they are not in the set yet. Returns what it
