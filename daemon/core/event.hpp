@@ -51,16 +51,20 @@ struct AddUnit { units::UnitPtr unit; };
 // ── what happened. Everything about a process carries its ProcessRef; stale news is dropped. ────
 
 struct Spawned { ProcessRef process; };  // execve succeeded
-struct SpawnFailed { ProcessRef process; std::string stage; int error = 0; };
-struct Exited { ProcessRef process; ExitStatus status; bool oom = false; };
-// No process of this run is left (cgroup empty, or no descendant), whatever the main one did.
+// `empty`, here and below: no process of the run is left after this one; as if Emptied followed.
+struct SpawnFailed { ProcessRef process; std::string stage; int error = 0; bool empty = false; };
+struct Exited { ProcessRef process; ExitStatus status; bool oom = false; bool empty = false; };
+// No process of this run is left (cgroup empty, or no descendant), whatever the main one did. Told
+// after every end of a process once it is so, always after that end: what was told while another
+// process was on its way says nothing about that one.
 struct Emptied { UnitId unit{}; RunId run{}; };
-// The shell knows the main process of a forking service now (PID file, or the eldest left).
+// The shell knows the main process of a forking service now (PID file, or the eldest left), or
+// MAINPID= named another one: the one spawned is no longer the main process.
 struct MainFound { UnitId unit{}; RunId run{}; };
 // It never will: the PID file is missing, empty or names somebody else; says which.
 struct MainMissing { UnitId unit{}; RunId run{}; std::string why; };
 // The main process (known by MainFound, or replaced through MAINPID=) ended.
-struct MainExited { UnitId unit{}; RunId run{}; ExitStatus status; bool oom = false; };
+struct MainExited { UnitId unit{}; RunId run{}; ExitStatus status; bool oom = false; bool empty = false; };
 
 // From the notify socket or ready-fd; the shell has checked that the sender may.
 struct Notified {

@@ -1,0 +1,163 @@
+// Definitions come, change and go (semantics §11): what runs keeps its old one until it ends.
+#include <algorithm>
+#include <set>
+
+#include "daemon/core/world.hpp"
+
+namespace reeve::core {
+
+void World::on(const ApplySet& set) {
+    std::vector<units::UnitPtr> all = set.units;
+    for (const auto& [name, unit] : graph.units())
+        if (unit->definition && unit->definition->transient) all.push_back(unit->definition);
+    graph.set_aliases(all);
+
+    std::set<std::string_view> named;
+    for (const units::UnitPtr& each : all) named.insert(each->name);
+    std::set<std::string_view> changed;
+    for (const auto& [name, unit] : graph.units())
+        if (unit->definition && !named.contains(name)) undefine(*unit);
+    for (const units::UnitPtr& each : set.units)
+        if (define(graph.exactly(each->name), each)) changed.insert(each->name);
+
+    const std::set<std::string_view> masked{set.masked.begin(), set.masked.end()};
+    for (const std::string& name : set.masked) graph.exactly(name);
+    for (const auto& [name, unit] : graph.units()) unit->masked = masked.contains(name);
+    rewire_all();
+
+    for (const std::string& name : set.restart) {
+        Unit* unit = graph.find(name);
+        if (unit == nullptr || !changed.contains(unit->name) || !unit->runs()) continue;
+        unit->bounce = true;
+        rederive(*unit);
+    }
+}
+
+void World::on(const AddUnit& news) {
+    Unit& unit = add_unit(news.unit);
+    touch(unit);
+}
+
+// One more definition, without a look at the others.
+Unit& World::add_unit(const units::UnitPtr& definition) {
+    Unit& unit = graph.exactly(definition->name);
+    facts.drop_gate(unit);
+    define(unit, definition);
+    std::vector<Unit*> named_by_alias;
+    for (const std::string& alias : definition->aliases)
+        for (Unit* each : graph.add_alias(alias, unit)) named_by_alias.push_back(each);
+    for (Unit* each : named_by_alias) rewire(*each);
+    rewire(unit);
+    return unit;
+}
+
+// True when the unit's definition is another one now.
+bool World::define(Unit& unit, const units::UnitPtr& definition) {
+    const auto same = [&](const units::UnitPtr& other) {
+        return other && (other == definition || same_definition(*other, *definition));
+    };
+    if (same(unit.definition)) {
+        unit.definition = definition;
+        return false;
+    }
+    if (unit.stale() && same(unit.seldom->of_run)) {  // back to what the run has
+        unit.definition = definition;
+        unit.seldom->of_run.reset();
+        return false;
+    }
+    if (unit.runs() && !unit.stale()) unit.edit().of_run = unit.definition;
+    const bool changed = unit.definition != nullptr;
+    unit.definition = definition;
+    unit.defined_once = true;
+    if (unit.runs()) return true;
+    give_up_start(unit);
+    unwatch_gate(unit);
+    unit.machine.forget_counters();
+    if (changed && is_at_rest(unit.state()))
+        drive(unit, [&](Turn turn) { unit.machine.come_down("definition changed", turn); });
+    return true;
+}
+
+// A removed unit must go; gone, it is forgotten.
+void World::undefine(Unit& unit) {
+    facts.drop_gate(unit);
+    if (unit.runs() && !unit.stale()) unit.edit().of_run = unit.definition;
+    if (!unit.runs()) give_up_start(unit);
+    const units::UnitPtr had = std::exchange(unit.definition, nullptr);
+    unit.asked = Asked::none;
+    graph.drop_aliases(unit);
+    unwatch_gate(unit);
+    rewire(unit);
+}
+
+// The relations are those of the definition it lives by.
+void World::rewire(Unit& unit) {
+    std::vector<Unit*> around{&unit};
+    const auto note = [&] {
+        for (const Edge& edge : unit.edges) around.push_back(edge.other);
+    };
+    note();
+    facts.drop_gate(unit);
+    graph.wire(unit);
+    facts.add_gate(unit);
+    note();
+    for (Unit* each : around) {
+        rederive(*each);
+        touch(*each);
+    }
+}
+
+void World::rewire_all() {
+    graph.wire_all();
+    facts.drop_gates();
+    for (const auto& [name, unit] : graph.units()) facts.add_gate(*unit);
+    facts.tidy();
+    for (const auto& [name, unit] : graph.units()) {
+        unit->support = {};
+        if (unit->leases == Leases::refused) unit->leases = Leases::none;
+    }
+    for (const auto& [name, unit] : graph.units()) {
+        rederive(*unit);
+        touch(*unit);
+        requests.look_at(*unit);
+    }
+}
+
+// Of the results of transient units at most 1,000 are kept.
+bool World::forget_the_oldest() {
+    constexpr std::size_t most_results = 1'000;
+    if (results.size() <= most_results) return false;
+    Unit* oldest = graph.find(results.front());
+    results.pop_front();
+    if (oldest != nullptr) undefine(*oldest);
+    return true;
+}
+
+// Units without a definition that have come to an end: their ids are dead. A name that others
+// use, or a mask, stays known under a new id.
+void World::retire_the_gone() {
+    std::vector<Unit*> gone = std::exchange(gone_, {});
+    std::ranges::sort(gone, ByName{});
+    const auto doubles = std::ranges::unique(gone);
+    gone.erase(doubles.begin(), doubles.end());
+    for (Unit* unit : gone) {
+        if (unit->definition || unit->state() != State::down || unit->named_in_wait) continue;
+        if (unit->defined_once) out_.emplace_back(Removed{unit->id});
+        if (unit == last_target) last_target = nullptr;
+        std::erase(results, unit->id);
+        std::erase(joining_, unit);
+        deadlines.set(*unit, never);
+        if (!Graph::is_named(*unit) && !unit->masked) {
+            std::erase(touched_, unit);
+            graph.erase(*unit);
+            continue;
+        }
+        if (!unit->defined_once) continue;
+        unit->machine = {};
+        unit->seldom.reset();
+        unit->defined_once = false;
+        graph.renumber(*unit);
+    }
+}
+
+}  // namespace reeve::core

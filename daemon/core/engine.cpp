@@ -1,0 +1,80 @@
+#include "daemon/core/engine.hpp"
+
+#include "daemon/core/world.hpp"
+
+namespace reeve::core {
+
+struct Engine::Impl : World {
+    using World::World;
+};
+
+Engine::Engine(Settings settings) : impl_{std::make_unique<Impl>(std::move(settings))} {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+std::vector<Action> Engine::handle(const Event& event, TimePoint now) {
+    return impl_->handle(event, now);
+}
+
+std::optional<TimePoint> Engine::next_deadline() const noexcept {
+    const TimePoint next = impl_->next_deadline();
+    return next == never ? std::nullopt : std::optional{next};
+}
+
+std::optional<UnitId> Engine::find(std::string_view name) const {
+    const Unit* unit = impl_->graph.find(name);
+    return unit != nullptr && is_known(*unit) ? std::optional{unit->id} : std::nullopt;
+}
+
+UnitView Engine::view(UnitId unit) const {
+    const Unit* found = impl_->graph.find(unit);
+    return found != nullptr ? impl_->view(*found) : UnitView{};
+}
+
+std::string_view Engine::name(UnitId unit) const {
+    const Unit* found = impl_->graph.find(unit);
+    return found != nullptr ? found->name : std::string_view{};
+}
+
+units::UnitPtr Engine::definition_of_run(UnitId unit) const {
+    const Unit* found = impl_->graph.find(unit);
+    if (found == nullptr) return nullptr;
+    return found->stale() ? found->seldom->of_run : found->definition;
+}
+
+std::vector<UnitId> Engine::all() const {
+    std::vector<UnitId> ids;
+    for (const auto& [name, unit] : impl_->graph.units())
+        if (is_known(*unit)) ids.push_back(unit->id);
+    return ids;
+}
+
+std::vector<Reason> Engine::why(UnitId unit, TimePoint) const {
+    const Unit* found = impl_->graph.find(unit);
+    return found != nullptr ? impl_->why(*found, true) : std::vector<Reason>{};
+}
+
+std::vector<UnitId> Engine::goes_with(UnitId unit) const {
+    std::vector<UnitId> ids;
+    if (Unit* found = impl_->graph.find(unit))
+        for (const Unit* each : impl_->goes_with(*found)) ids.push_back(each->id);
+    return ids;
+}
+
+std::vector<EventView> Engine::events() const {
+    return impl_->event_views();
+}
+
+std::string Engine::save() const {
+    return impl_->save();
+}
+
+Engine Engine::load(Settings settings, const std::vector<units::UnitPtr>& definitions,
+                    std::string_view saved) {
+    Engine engine{std::move(settings)};
+    engine.impl_->load(definitions, saved);
+    return engine;
+}
+
+}  // namespace reeve::core

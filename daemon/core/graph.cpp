@@ -1,0 +1,216 @@
+#include "daemon/core/graph.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace reeve::core {
+
+bool pulls(Bond bond) noexcept {
+    return bond == Bond::requires_ || bond == Bond::wants || bond == Bond::binds_to;
+}
+
+bool must_be_up(Bond bond) noexcept {
+    return bond == Bond::requires_ || bond == Bond::binds_to || bond == Bond::requisite;
+}
+
+bool shares_fate(Bond bond) noexcept {
+    return must_be_up(bond) || bond == Bond::part_of;
+}
+
+namespace {
+
+// `from` has the key. A target comes after what it wants.
+bool orders(const Unit& from, const Edge& edge) noexcept {
+    if (!edge.ordered) return false;
+    return edge.bond != Bond::wants || from.is_target();
+}
+
+}  // namespace
+
+bool comes_after(const Unit& unit, const Edge& edge) noexcept {
+    return edge.outgoing && orders(unit, edge);
+}
+
+bool comes_before(const Unit&, const Edge& edge) noexcept {
+    return !edge.outgoing && orders(*edge.other, edge);
+}
+
+Unit* Graph::find(UnitId id) const {
+    const auto found = by_id_.find(static_cast<std::uint32_t>(id));
+    return found == by_id_.end() ? nullptr : found->second;
+}
+
+Unit* Graph::find(std::string_view name) const {
+    const auto unit = units_.find(name);
+    if (unit != units_.end() && unit->second->file() != nullptr) return unit->second.get();
+    if (const auto alias = aliases_.find(name); alias != aliases_.end()) {
+        const auto real = units_.find(alias->second);
+        if (real != units_.end()) return real->second.get();
+    }
+    return unit == units_.end() ? nullptr : unit->second.get();
+}
+
+Unit& Graph::at(std::string_view name) {
+    if (Unit* found = find(name)) return *found;
+    return restore(name, UnitId{next_id_++});
+}
+
+Unit& Graph::exactly(std::string_view name) {
+    const auto found = units_.find(name);
+    return found != units_.end() ? *found->second : restore(name, UnitId{next_id_++});
+}
+
+std::vector<Unit*> Graph::add_alias(std::string_view alias, const Unit& unit) {
+    std::vector<Unit*> owners;
+    if (const auto placeholder = units_.find(alias); placeholder != units_.end())
+        for (const Edge& edge : placeholder->second->edges)
+            if (!edge.mine) owners.push_back(edge.other);
+    aliases_.try_emplace(std::string{alias}, unit.name);
+    std::ranges::sort(owners, {}, &Unit::name);
+    const auto doubles = std::ranges::unique(owners);
+    owners.erase(doubles.begin(), doubles.end());
+    return owners;
+}
+
+void Graph::drop_aliases(const Unit& unit) {
+    std::erase_if(aliases_, [&](const auto& entry) { return entry.second == unit.name; });
+}
+
+Unit& Graph::restore(std::string_view name, UnitId id) {
+    const auto [place, fresh] = units_.try_emplace(std::string{name}, nullptr);
+    if (fresh) place->second = std::make_unique<Unit>();
+    Unit& unit = *place->second;
+    if (!fresh) by_id_.erase(static_cast<std::uint32_t>(unit.id));
+    unit.name = place->first;
+    unit.id = id;
+    by_id_[static_cast<std::uint32_t>(id)] = &unit;
+    return unit;
+}
+
+void Graph::renumber(Unit& unit) {
+    by_id_.erase(static_cast<std::uint32_t>(unit.id));
+    unit.id = UnitId{next_id_++};
+    by_id_[static_cast<std::uint32_t>(unit.id)] = &unit;
+}
+
+void Graph::erase(Unit& unit) {
+    unwire(unit);
+    by_id_.erase(static_cast<std::uint32_t>(unit.id));
+    units_.erase(units_.find(unit.name));
+}
+
+bool Graph::is_named(const Unit& unit) noexcept {
+    return std::ranges::any_of(unit.edges, [](const Edge& edge) { return !edge.mine; });
+}
+
+void Graph::set_aliases(const std::vector<units::UnitPtr>& definitions) {
+    aliases_.clear();
+    for (const units::UnitPtr& definition : definitions)
+        for (const std::string& alias : definition->aliases)
+            aliases_.try_emplace(alias, definition->name);
+}
+
+void Graph::unwire(Unit& unit) {
+    for (const Edge& edge : unit.edges) {
+        if (!edge.mine) continue;
+        std::erase_if(edge.other->edges,
+                      [&](const Edge& back) { return back.other == &unit && !back.mine; });
+        edge.other->witness = nullptr;
+        edge.other->cursor = 0;
+    }
+    std::erase_if(unit.edges, [](const Edge& edge) { return edge.mine; });
+    unit.witness = nullptr;
+    unit.cursor = 0;
+}
+
+namespace {
+
+bool before(const Edge& a, const Edge& b) noexcept {
+    if (a.other != b.other) return a.other->name < b.other->name;
+    const auto rest = [](const Edge& e) { return std::tuple{e.bond, e.outgoing, e.ordered, e.mine}; };
+    return rest(a) < rest(b);
+}
+
+}  // namespace
+
+void Graph::add(Unit& unit, const Edge& edge) const {
+    if (sorts_later_) {
+        unit.edges.push_back(edge);
+        return;
+    }
+    unit.edges.insert(std::ranges::upper_bound(unit.edges, edge, before), edge);
+    unit.witness = nullptr;
+    unit.cursor = 0;
+}
+
+void Graph::join(Unit& from, Unit& to, Bond bond, bool ordered, bool owner_is_from) const {
+    add(from, {&to, bond, true, ordered, owner_is_from});
+    add(to, {&from, bond, false, ordered, !owner_is_from});
+}
+
+void Graph::link(Unit& owner, const units::Link& link) {
+    Unit& other = at(link.unit);
+    if (&other == &owner) return;  // means nothing, and would wait for itself
+    using units::Relation;
+    switch (link.relation) {
+    case Relation::after: return join(owner, other, Bond::after, true, true);
+    case Relation::before: return join(other, owner, Bond::after, true, false);
+    case Relation::requires_: return join(owner, other, Bond::requires_, link.ordered, true);
+    case Relation::wants: return join(owner, other, Bond::wants, link.ordered, true);
+    case Relation::binds_to: return join(owner, other, Bond::binds_to, link.ordered, true);
+    case Relation::requisite: return join(owner, other, Bond::requisite, link.ordered, true);
+    case Relation::part_of: return join(owner, other, Bond::part_of, false, true);
+    case Relation::conflicts: return join(owner, other, Bond::conflicts, false, true);
+    case Relation::on_failure: return join(owner, other, Bond::on_failure, false, true);
+    case Relation::on_success: return join(owner, other, Bond::on_success, false, true);
+    case Relation::wanted_by:
+        if (owner.file()->enabled) join(other, owner, Bond::wants, link.ordered, false);
+        return;
+    case Relation::required_by:
+        if (owner.file()->enabled) join(other, owner, Bond::requires_, link.ordered, false);
+        return;
+    }
+}
+
+namespace {
+
+void collect_units(const units::Predicate& predicate, std::vector<const std::string*>& names) {
+    if (predicate.kind == units::Predicate::Kind::unit) names.push_back(&predicate.argument);
+    for (const units::Predicate& part : predicate.parts) collect_units(part, names);
+}
+
+}  // namespace
+
+void Graph::wire(Unit& unit) {
+    unwire(unit);
+    wire_own(unit);
+}
+
+void Graph::wire_all() {
+    std::vector<Unit*> all;  // wiring makes units of names that are missing
+    for (const auto& [name, unit] : units_) {
+        all.push_back(unit.get());
+        unit->edges.clear();
+        unit->witness = nullptr;
+        unit->cursor = 0;
+    }
+    sorts_later_ = true;
+    for (Unit* unit : all) wire_own(*unit);
+    sorts_later_ = false;
+    for (const auto& [name, unit] : units_) {
+        std::ranges::sort(unit->edges, before);
+        unit->edges.shrink_to_fit();
+    }
+}
+
+void Graph::wire_own(Unit& unit) {
+    const units::UnitFile* file = unit.file();
+    if (file == nullptr) return;
+    for (const units::Link& each : file->links) link(unit, each);
+    std::vector<const std::string*> named;
+    for (const units::Predicate& each : file->predicates->gate) collect_units(each, named);
+    for (const std::string* name : named)
+        if (Unit& other = at(*name); &other != &unit) join(unit, other, Bond::gate, false, true);
+}
+
+}  // namespace reeve::core
