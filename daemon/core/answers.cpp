@@ -38,9 +38,11 @@ void World::answer_what_is_due() {
     while (requests.earliest() <= now_) {
         const RequestId id = requests.first();
         const Pending& pending = *requests.find(id);
-        std::string text = pending.unit != nullptr ? why_text(*pending.unit) : "event " + pending.event;
-        if (!pending.rest.empty()) text = std::string{pending.rest.front()->name} + " is " +
-                                          std::string{to_string(pending.rest.front()->state())};
+        std::string text =
+            pending.unit != nullptr ? why_text(*pending.unit) : "event " + pending.event;
+        if (!pending.rest.empty())
+            text = std::string{pending.rest.front()->name} + " is " +
+                   std::string{to_string(pending.rest.front()->state())};
         answer(id, Verdict::still_waiting, pending.unit, std::move(text));
         requests.remove(id);
     }
@@ -54,32 +56,34 @@ std::optional<Answer> World::outcome(RequestId id, Pending& pending) {
         return answer;
     };
     switch (pending.kind) {
-    case Pending::Kind::start: return outcome_of_start(pending);
-    case Pending::Kind::stop:
-    case Pending::Kind::wait: {
-        const bool stop = pending.kind == Pending::Kind::stop;
-        for (Unit* unit : std::vector<Unit*>{pending.rest}) {
-            const State state = unit->state();
-            const bool gone = stop ? !is_running(state) : state == State::down || is_at_rest(state);
-            if (gone) requests.no_longer(id, *unit);
+        case Pending::Kind::start: return outcome_of_start(pending);
+        case Pending::Kind::stop:
+        case Pending::Kind::wait: {
+            const bool stop = pending.kind == Pending::Kind::stop;
+            for (Unit* unit : std::vector<Unit*>{pending.rest}) {
+                const State state = unit->state();
+                const bool gone =
+                    stop ? !is_running(state) : state == State::down || is_at_rest(state);
+                if (gone) requests.no_longer(id, *unit);
+            }
+            if (pending.rest.empty()) return verdict(Verdict::done);
+            if (stop && pending.unit->asked != Asked::down)
+                return verdict(Verdict::cancelled, "asked to start again");
+            return std::nullopt;
         }
-        if (pending.rest.empty()) return verdict(Verdict::done);
-        if (stop && pending.unit->asked != Asked::down)
-            return verdict(Verdict::cancelled, "asked to start again");
-        return std::nullopt;
-    }
-    case Pending::Kind::reload:
-        if (pending.unit->state() == State::reloading) return std::nullopt;
-        if (pending.unit->state() != State::up)
-            return verdict(Verdict::failed, "it is " + std::string{to_string(pending.unit->state())});
-        if (pending.unit->machine.reload_failed())
-            return verdict(Verdict::failed, pending.unit->machine.detail());
-        return verdict(Verdict::done);
-    case Pending::Kind::event:
-        if (facts.events().contains(pending.event) &&
-            facts.events().find(pending.event)->second.is_set())
+        case Pending::Kind::reload:
+            if (pending.unit->state() == State::reloading) return std::nullopt;
+            if (pending.unit->state() != State::up)
+                return verdict(Verdict::failed,
+                               "it is " + std::string{to_string(pending.unit->state())});
+            if (pending.unit->machine.reload_failed())
+                return verdict(Verdict::failed, pending.unit->machine.detail());
             return verdict(Verdict::done);
-        return std::nullopt;
+        case Pending::Kind::event:
+            if (facts.events().contains(pending.event) &&
+                facts.events().find(pending.event)->second.is_set())
+                return verdict(Verdict::done);
+            return std::nullopt;
     }
     return std::nullopt;
 }

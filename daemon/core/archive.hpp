@@ -14,7 +14,8 @@ namespace reeve::core {
 
 inline std::uint64_t checksum(std::string_view bytes) noexcept {  // FNV-1a
     std::uint64_t hash = 14695981039346656037ULL;
-    for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 1099511628211ULL;
+    for (const char byte : bytes)
+        hash = (hash ^ static_cast<unsigned char>(byte)) * 1099511628211ULL;
     return hash;
 }
 

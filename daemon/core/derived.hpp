@@ -22,7 +22,8 @@ public:
     // answer moved (some may have moved back).
     void update(Unit& unit, const Rule& rule, std::vector<Unit*>& changed) {
         if (rule.base(unit)) {
-            if (std::exchange(unit.support[Rule::slot], &unit) != &unit) spread(unit, rule, changed);
+            if (std::exchange(unit.support[Rule::slot], &unit) != &unit)
+                spread(unit, rule, changed);
             return;
         }
         if (!holds(unit)) return lean(unit, rule, changed);

@@ -31,14 +31,15 @@ bool is_signal(Result result) noexcept {
 
 bool policy_restarts(units::Restart policy, Result result, bool clean) noexcept {
     switch (policy) {
-    case units::Restart::no: return false;
-    case units::Restart::always: return true;
-    case units::Restart::on_success: return clean;
-    case units::Restart::on_failure: return !clean;
-    case units::Restart::on_abnormal:
-        return !clean && (is_signal(result) || is_time_out(result) || result == Result::watchdog);
-    case units::Restart::on_abort: return !clean && is_signal(result);
-    case units::Restart::on_watchdog: return result == Result::watchdog;
+        case units::Restart::no: return false;
+        case units::Restart::always: return true;
+        case units::Restart::on_success: return clean;
+        case units::Restart::on_failure: return !clean;
+        case units::Restart::on_abnormal:
+            return !clean &&
+                   (is_signal(result) || is_time_out(result) || result == Result::watchdog);
+        case units::Restart::on_abort: return !clean && is_signal(result);
+        case units::Restart::on_watchdog: return result == Result::watchdog;
     }
     return false;
 }

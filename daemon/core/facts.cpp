@@ -8,9 +8,9 @@ using Kind = units::Predicate::Kind;
 
 Truth operator!(Truth truth) noexcept {
     switch (truth) {
-    case Truth::no: return Truth::yes;
-    case Truth::unknown: return Truth::unknown;
-    case Truth::yes: return Truth::no;
+        case Truth::no: return Truth::yes;
+        case Truth::unknown: return Truth::unknown;
+        case Truth::yes: return Truth::no;
     }
     return truth;
 }
@@ -20,7 +20,8 @@ namespace {
 template <class Value>
 Value& entry(std::map<std::string, Value, std::less<>>& table, std::string_view name) {
     const auto found = table.find(name);
-    return found != table.end() ? found->second : table.try_emplace(std::string{name}).first->second;
+    return found != table.end() ? found->second
+                                : table.try_emplace(std::string{name}).first->second;
 }
 
 }  // namespace
@@ -74,25 +75,25 @@ void Facts::walk(Unit& unit, const units::Predicate& predicate, bool add) {
         }
     };
     switch (predicate.kind) {
-    case Kind::event: {
-        Latch& latch = event(predicate.argument);
-        note(latch.watchers);
-        if (!latch.marked && latch.watchers.empty() && latch.setters.empty())
-            events_.erase(predicate.argument);
-        return;
-    }
-    case Kind::path: {
-        Fact& fact = entry(paths_, predicate.argument);
-        note(fact.watchers);
-        if (fact.watchers.empty()) paths_.erase(predicate.argument);
-        return;
-    }
-    case Kind::device: return note(device(predicate.argument).watchers);
-    case Kind::unit: return;
-    case Kind::any:
-    case Kind::all:
-        for (const units::Predicate& part : predicate.parts) walk(unit, part, add);
-        return;
+        case Kind::event: {
+            Latch& latch = event(predicate.argument);
+            note(latch.watchers);
+            if (!latch.marked && latch.watchers.empty() && latch.setters.empty())
+                events_.erase(predicate.argument);
+            return;
+        }
+        case Kind::path: {
+            Fact& fact = entry(paths_, predicate.argument);
+            note(fact.watchers);
+            if (fact.watchers.empty()) paths_.erase(predicate.argument);
+            return;
+        }
+        case Kind::device: return note(device(predicate.argument).watchers);
+        case Kind::unit: return;
+        case Kind::any:
+        case Kind::all:
+            for (const units::Predicate& part : predicate.parts) walk(unit, part, add);
+            return;
     }
 }
 
@@ -127,26 +128,26 @@ Truth Facts::leaf(const units::Predicate& predicate, const Graph& graph,
                   const std::vector<std::string>* existing) const {
     const auto yes_if = [](bool holds) { return holds ? Truth::yes : Truth::no; };
     switch (predicate.kind) {
-    case Kind::event: {
-        const auto found = events_.find(predicate.argument);
-        return yes_if(found != events_.end() && found->second.is_set());
-    }
-    case Kind::unit: {
-        const Unit* unit = graph.find(predicate.argument);
-        return yes_if(unit != nullptr && unit->is_up());
-    }
-    case Kind::path: {
-        if (existing != nullptr)
-            return yes_if(std::ranges::binary_search(*existing, predicate.argument));
-        const auto found = paths_.find(predicate.argument);
-        return found == paths_.end() ? Truth::unknown : found->second.truth;
-    }
-    case Kind::device: {  // every device there is has been told of
-        const auto found = devices_.find(predicate.argument);
-        return yes_if(found != devices_.end() && found->second.truth == Truth::yes);
-    }
-    case Kind::any:
-    case Kind::all: break;
+        case Kind::event: {
+            const auto found = events_.find(predicate.argument);
+            return yes_if(found != events_.end() && found->second.is_set());
+        }
+        case Kind::unit: {
+            const Unit* unit = graph.find(predicate.argument);
+            return yes_if(unit != nullptr && unit->is_up());
+        }
+        case Kind::path: {
+            if (existing != nullptr)
+                return yes_if(std::ranges::binary_search(*existing, predicate.argument));
+            const auto found = paths_.find(predicate.argument);
+            return found == paths_.end() ? Truth::unknown : found->second.truth;
+        }
+        case Kind::device: {  // every device there is has been told of
+            const auto found = devices_.find(predicate.argument);
+            return yes_if(found != devices_.end() && found->second.truth == Truth::yes);
+        }
+        case Kind::any:
+        case Kind::all: break;
     }
     return Truth::unknown;
 }

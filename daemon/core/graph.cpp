@@ -127,7 +127,9 @@ namespace {
 
 bool before(const Edge& a, const Edge& b) noexcept {
     if (a.other != b.other) return a.other->name < b.other->name;
-    const auto rest = [](const Edge& e) { return std::tuple{e.bond, e.outgoing, e.ordered, e.mine}; };
+    const auto rest = [](const Edge& e) {
+        return std::tuple{e.bond, e.outgoing, e.ordered, e.mine};
+    };
     return rest(a) < rest(b);
 }
 
@@ -153,22 +155,22 @@ void Graph::link(Unit& owner, const units::Link& link) {
     if (&other == &owner) return;  // means nothing, and would wait for itself
     using units::Relation;
     switch (link.relation) {
-    case Relation::after: return join(owner, other, Bond::after, true, true);
-    case Relation::before: return join(other, owner, Bond::after, true, false);
-    case Relation::requires_: return join(owner, other, Bond::requires_, link.ordered, true);
-    case Relation::wants: return join(owner, other, Bond::wants, link.ordered, true);
-    case Relation::binds_to: return join(owner, other, Bond::binds_to, link.ordered, true);
-    case Relation::requisite: return join(owner, other, Bond::requisite, link.ordered, true);
-    case Relation::part_of: return join(owner, other, Bond::part_of, false, true);
-    case Relation::conflicts: return join(owner, other, Bond::conflicts, false, true);
-    case Relation::on_failure: return join(owner, other, Bond::on_failure, false, true);
-    case Relation::on_success: return join(owner, other, Bond::on_success, false, true);
-    case Relation::wanted_by:
-        if (owner.file()->enabled) join(other, owner, Bond::wants, link.ordered, false);
-        return;
-    case Relation::required_by:
-        if (owner.file()->enabled) join(other, owner, Bond::requires_, link.ordered, false);
-        return;
+        case Relation::after: return join(owner, other, Bond::after, true, true);
+        case Relation::before: return join(other, owner, Bond::after, true, false);
+        case Relation::requires_: return join(owner, other, Bond::requires_, link.ordered, true);
+        case Relation::wants: return join(owner, other, Bond::wants, link.ordered, true);
+        case Relation::binds_to: return join(owner, other, Bond::binds_to, link.ordered, true);
+        case Relation::requisite: return join(owner, other, Bond::requisite, link.ordered, true);
+        case Relation::part_of: return join(owner, other, Bond::part_of, false, true);
+        case Relation::conflicts: return join(owner, other, Bond::conflicts, false, true);
+        case Relation::on_failure: return join(owner, other, Bond::on_failure, false, true);
+        case Relation::on_success: return join(owner, other, Bond::on_success, false, true);
+        case Relation::wanted_by:
+            if (owner.file()->enabled) join(other, owner, Bond::wants, link.ordered, false);
+            return;
+        case Relation::required_by:
+            if (owner.file()->enabled) join(other, owner, Bond::requires_, link.ordered, false);
+            return;
     }
 }
 

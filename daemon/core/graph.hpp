@@ -18,7 +18,15 @@ struct Unit;
 
 // `before`, `wanted-by` and `required-by` are their opposites seen from the other end.
 enum class Bond : std::uint8_t {
-    after, requires_, wants, binds_to, requisite, part_of, conflicts, on_failure, on_success,
+    after,
+    requires_,
+    wants,
+    binds_to,
+    requisite,
+    part_of,
+    conflicts,
+    on_failure,
+    on_success,
     gate,  // its gate names that the other is up
 };
 
@@ -50,21 +58,21 @@ struct BoundRun {
 
 // What few units have.
 struct Seldom {
-    units::UnitPtr of_run;        // while it runs with another definition than the current one
+    units::UnitPtr of_run;  // while it runs with another definition than the current one
     std::string asked_by;
     std::string hindered;         // by something outside the model
     std::vector<BoundRun> bound;  // of the current run
 };
 
 struct Unit {
-    std::string_view name;  // the key in Graph
+    std::string_view name;      // the key in Graph
     units::UnitPtr definition;  // nullptr: named by others but missing, or removed and still going
-    std::vector<Edge> edges;  // sorted, so that what follows does not hang on how they came
+    std::vector<Edge> edges;    // sorted, so that what follows does not hang on how they came
     UnitMachine machine;
     std::unique_ptr<Seldom> seldom;
     // Why a derived property holds: itself, another unit that has it; nullptr: it does not hold.
     std::array<Unit*, 4> support{};
-    Unit* witness = nullptr;  // a unit that is in the way of its start or stop
+    Unit* witness = nullptr;   // a unit that is in the way of its start or stop
     std::uint32_t cursor = 0;  // where in `edges` the witness was found
     std::uint32_t heap_place = ~0U;
     UnitId id{};
@@ -76,9 +84,9 @@ struct Unit {
     bool bounce = false;
     bool masked = false;
     bool touched = false;
-    bool defined_once = false;  // its id has been told to the shell
-    bool renewed = false;   // came to rest while a changed definition waited for its end
-    bool watched = false;   // its gate is watched by the shell
+    bool defined_once = false;   // its id has been told to the shell
+    bool renewed = false;        // came to rest while a changed definition waited for its end
+    bool watched = false;        // its gate is watched by the shell
     bool named_in_wait = false;  // a request waits for it
 
     [[nodiscard]] State state() const noexcept { return machine.state(); }

@@ -12,13 +12,27 @@ void World::pass_on(UnitId id, const News& news) {
     drive(*unit, [&](Turn turn) { unit->machine.on(news, turn); });
 }
 
-void World::on(const Spawned& news) { pass_on(news.process.unit, news); }
-void World::on(const SpawnFailed& news) { pass_on(news.process.unit, news); }
-void World::on(const Exited& news) { pass_on(news.process.unit, news); }
-void World::on(const MainFound& news) { pass_on(news.unit, news); }
-void World::on(const MainMissing& news) { pass_on(news.unit, news); }
-void World::on(const MainExited& news) { pass_on(news.unit, news); }
-void World::on(const Notified& news) { pass_on(news.unit, news); }
+void World::on(const Spawned& news) {
+    pass_on(news.process.unit, news);
+}
+void World::on(const SpawnFailed& news) {
+    pass_on(news.process.unit, news);
+}
+void World::on(const Exited& news) {
+    pass_on(news.process.unit, news);
+}
+void World::on(const MainFound& news) {
+    pass_on(news.unit, news);
+}
+void World::on(const MainMissing& news) {
+    pass_on(news.unit, news);
+}
+void World::on(const MainExited& news) {
+    pass_on(news.unit, news);
+}
+void World::on(const Notified& news) {
+    pass_on(news.unit, news);
+}
 
 void World::on(const Emptied& news) {
     pass_on(news.unit, news);

@@ -74,7 +74,8 @@ std::string World::save() const {
 
 void World::load(const std::vector<units::UnitPtr>& definitions, std::string_view saved) {
     Reader in{saved};
-    if (in.read<std::string>() != magic) throw std::invalid_argument{"saved state: unknown version"};
+    if (in.read<std::string>() != magic)
+        throw std::invalid_argument{"saved state: unknown version"};
     std::map<std::string_view, std::deque<units::UnitPtr>> given;
     for (const units::UnitPtr& each : definitions) given[each->name].push_back(each);
     const auto take = [&](std::string_view name) {

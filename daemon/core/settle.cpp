@@ -12,11 +12,11 @@ bool WantedRule::base(const Unit& unit) const noexcept {
                unit.definition && unit.definition->kind != units::Kind::device;
     }
     switch (world->phase) {
-    case Phase::normal: return unit.kept && !unit.file()->stop_when_unneeded;
-    case Phase::joining: return unit.runs();  // the others run on for those that are joined
-    case Phase::going: return false;
-    case Phase::last_target:
-    case Phase::ended: return &unit == world->last_target;
+        case Phase::normal: return unit.kept && !unit.file()->stop_when_unneeded;
+        case Phase::joining: return unit.runs();  // the others run on for those that are joined
+        case Phase::going: return false;
+        case Phase::last_target:
+        case Phase::ended: return &unit == world->last_target;
     }
     return false;
 }
@@ -26,11 +26,11 @@ bool WantedRule::open(const Unit& unit) const noexcept {
     if (!unit.definition || unit.masked || unit.definition->kind == units::Kind::device)
         return false;
     switch (world->phase) {
-    case Phase::normal: return unit.asked == Asked::none;
-    case Phase::joining: return unit.asked != Asked::down && unit.runs();
-    case Phase::going: return false;
-    case Phase::last_target:
-    case Phase::ended: return unit.asked != Asked::down;
+        case Phase::normal: return unit.asked == Asked::none;
+        case Phase::joining: return unit.asked != Asked::down && unit.runs();
+        case Phase::going: return false;
+        case Phase::last_target:
+        case Phase::ended: return unit.asked != Asked::down;
     }
     return false;
 }
@@ -112,36 +112,39 @@ void World::touch(Unit& unit) {
 // Compares what is wanted of the unit with what it is.
 void World::look(Unit& unit) {
     switch (unit.state()) {
-    case State::down:
-        if (is_wanted(unit)) return try_start(unit);
-        if (!unit.definition) gone_.push_back(&unit);
-        return;
-    case State::waiting:
-        watch_gate(unit);
-        if (is_wanted(unit)) return try_start(unit);
-        return drive(unit, [&](Turn turn) { unit.machine.come_down("no longer wanted", turn); });
-    case State::backoff:
-        if (!is_wanted(unit))
-            return drive(unit, [&](Turn turn) { unit.machine.come_down("no longer wanted", turn); });
-        if (goes_by_decision(unit))
-            return drive(unit, [&](Turn turn) { unit.machine.wait(go_reason(unit), turn); });
-        return try_start(unit);
-    case State::starting:
-    case State::up:
-    case State::reloading:
-        if (gate_is_lost(unit) && unit.file()->predicates->gate_lost == units::GateLost::stop)
-            ask(unit, Asked::down, "gate");
-        if (must_go(unit)) try_go(unit);
-        return;
-    case State::done:
-    case State::failed:
-        if (!unit.definition || unit.masked || unit.renewed)
-            return drive(unit, [&](Turn turn) {
-                unit.machine.come_down(unit.renewed ? "definition changed" : go_reason(unit), turn);
-            });
-        return;
-    case State::stopping:
-    case State::killing: return;
+        case State::down:
+            if (is_wanted(unit)) return try_start(unit);
+            if (!unit.definition) gone_.push_back(&unit);
+            return;
+        case State::waiting:
+            watch_gate(unit);
+            if (is_wanted(unit)) return try_start(unit);
+            return drive(unit,
+                         [&](Turn turn) { unit.machine.come_down("no longer wanted", turn); });
+        case State::backoff:
+            if (!is_wanted(unit))
+                return drive(unit,
+                             [&](Turn turn) { unit.machine.come_down("no longer wanted", turn); });
+            if (goes_by_decision(unit))
+                return drive(unit, [&](Turn turn) { unit.machine.wait(go_reason(unit), turn); });
+            return try_start(unit);
+        case State::starting:
+        case State::up:
+        case State::reloading:
+            if (gate_is_lost(unit) && unit.file()->predicates->gate_lost == units::GateLost::stop)
+                ask(unit, Asked::down, "gate");
+            if (must_go(unit)) try_go(unit);
+            return;
+        case State::done:
+        case State::failed:
+            if (!unit.definition || unit.masked || unit.renewed)
+                return drive(unit, [&](Turn turn) {
+                    unit.machine.come_down(unit.renewed ? "definition changed" : go_reason(unit),
+                                           turn);
+                });
+            return;
+        case State::stopping:
+        case State::killing: return;
     }
 }
 
@@ -200,8 +203,9 @@ void World::touch_those_held_up_by(const Unit& unit) {
 Turn World::turn_of(Unit& unit) {
     static const units::UnitFile nothing{};
     const units::UnitFile* file = unit.file();
-    return {now_,  unit.id, file != nullptr ? *file : nothing, goes_by_decision(unit),
-            is_wanted(unit), out_};
+    return {
+        now_, unit.id, file != nullptr ? *file : nothing, goes_by_decision(unit), is_wanted(unit),
+        out_};
 }
 
 void World::moved(Unit& unit, State from, State to) {

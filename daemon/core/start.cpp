@@ -26,16 +26,16 @@ bool is_good(const Edge& edge) noexcept {
 bool World::has_settled(const Unit& unit) noexcept {
     if (!is_wanted(unit)) return true;
     switch (unit.state()) {
-    case State::up:
-    case State::reloading:
-    case State::done:
-    case State::failed:
-    case State::backoff: return true;
-    case State::waiting: return is_stuck(unit);
-    case State::down:
-    case State::starting:
-    case State::stopping:
-    case State::killing: return false;
+        case State::up:
+        case State::reloading:
+        case State::done:
+        case State::failed:
+        case State::backoff: return true;
+        case State::waiting: return is_stuck(unit);
+        case State::down:
+        case State::starting:
+        case State::stopping:
+        case State::killing: return false;
     }
     return false;
 }
@@ -46,8 +46,7 @@ World::Obstacle World::obstacle(const Unit& unit, const Edge& edge) noexcept {
     if (edge.outgoing && must_be_up(edge.bond) && !is_good(edge)) return Obstacle::not_up;
     const bool after = comes_after(unit, edge);
     if (!after && !comes_before(unit, edge)) return Obstacle::none;
-    if (other.state() == State::stopping || other.state() == State::killing)
-        return Obstacle::going;
+    if (other.state() == State::stopping || other.state() == State::killing) return Obstacle::going;
     return after && !has_settled(other) ? Obstacle::not_settled : Obstacle::none;
 }
 
@@ -136,9 +135,9 @@ bool World::start_next_idle() {
 bool World::tests_let_start(Unit& unit) {
     const units::Predicates& predicates = *unit.file()->predicates;
     switch (unit.tests) {
-    case Tests::passed: return true;
-    case Tests::asked: return false;
-    case Tests::none: break;
+        case Tests::passed: return true;
+        case Tests::asked: return false;
+        case Tests::none: break;
     }
     if (predicates.condition.empty() && predicates.assertion.empty()) return true;
     if (!names_a_path(predicates.condition) && !names_a_path(predicates.assertion)) {
@@ -161,9 +160,8 @@ void World::judge_tests(Unit& unit, const std::vector<std::string>* existing) {
     const auto end = [&](Result result, const char* word, const units::Predicate& predicate) {
         unit.tests = Tests::none;
         return_leases(unit);
-        drive(unit, [&](Turn turn) {
-            unit.machine.settle(result, word + to_string(predicate), turn);
-        });
+        drive(unit,
+              [&](Turn turn) { unit.machine.settle(result, word + to_string(predicate), turn); });
     };
     if (const auto f = first_false(predicates.assertion); f != predicates.assertion.end())
         return end(Result::assert_failed, "assert does not hold: ", *f);
@@ -176,10 +174,10 @@ void World::judge_tests(Unit& unit, const std::vector<std::string>* existing) {
 bool World::leases_let_start(Unit& unit) {
     if (unit.file()->leases.empty()) return true;
     switch (unit.leases) {
-    case Leases::held: return true;
-    case Leases::asked:
-    case Leases::refused: return false;
-    case Leases::none: break;
+        case Leases::held: return true;
+        case Leases::asked:
+        case Leases::refused: return false;
+        case Leases::none: break;
     }
     unit.leases = Leases::asked;
     out_.emplace_back(AskLeases{unit.id});
@@ -189,7 +187,8 @@ bool World::leases_let_start(Unit& unit) {
 void World::begin(Unit& unit) {
     const units::UnitFile& file = *unit.file();
     unit.tests = Tests::none;
-    if (file.service && unit.machine.over_limit(*file.service->limit, now_)) return over_limit(unit);
+    if (file.service && unit.machine.over_limit(*file.service->limit, now_))
+        return over_limit(unit);
     const RunId run{++last_run};
     drive(unit, [&](Turn turn) { unit.machine.begin(run, start_reason(unit), turn); });
 }
@@ -202,19 +201,18 @@ void World::over_limit(Unit& unit) {
     if (phase != Phase::normal) return;
     using Then = units::Limit::Then;
     switch (limit.then) {
-    case Then::nothing: return;
-    case Then::event: return set_mark(limit.argument, true);
-    case Then::start:
-        triggers_.push_back({limit.argument, "limit of " + std::string{unit.name}});
-        return;
-    case Then::reboot: out_.emplace_back(Escalate{Escalate::What::reboot, unit.id}); return;
-    case Then::stop: out_.emplace_back(Escalate{Escalate::What::stop, unit.id}); return;
+        case Then::nothing: return;
+        case Then::event: return set_mark(limit.argument, true);
+        case Then::start:
+            triggers_.push_back({limit.argument, "limit of " + std::string{unit.name}});
+            return;
+        case Then::reboot: out_.emplace_back(Escalate{Escalate::What::reboot, unit.id}); return;
+        case Then::stop: out_.emplace_back(Escalate{Escalate::What::stop, unit.id}); return;
     }
 }
 
 std::string World::start_reason(const Unit& unit) const {
-    if (unit.state() == State::backoff)
-        return "restart " + std::to_string(unit.machine.failures());
+    if (unit.state() == State::backoff) return "restart " + std::to_string(unit.machine.failures());
     if (unit.asked == Asked::up) return "asked by " + unit.seldom->asked_by;
     for (const Edge& edge : unit.edges)
         if (WantedRule::supports(edge)) return "wanted by " + std::string{edge.other->name};
@@ -226,18 +224,18 @@ void World::watch_gate(Unit& unit) {
     const units::UnitFile* file = unit.file();
     bool watch = false;
     switch (unit.state()) {
-    case State::waiting:
-    case State::starting:
-    case State::up:
-    case State::reloading:
-        watch = file != nullptr && names_a_path(file->predicates->gate);
-        break;
-    case State::down:
-    case State::stopping:
-    case State::killing:
-    case State::backoff:
-    case State::done:
-    case State::failed: break;
+        case State::waiting:
+        case State::starting:
+        case State::up:
+        case State::reloading:
+            watch = file != nullptr && names_a_path(file->predicates->gate);
+            break;
+        case State::down:
+        case State::stopping:
+        case State::killing:
+        case State::backoff:
+        case State::done:
+        case State::failed: break;
     }
     if (!watch) return unwatch_gate(unit);
     if (!std::exchange(unit.watched, true)) out_.emplace_back(WatchGate{unit.id});

@@ -20,10 +20,10 @@ const units::Service& service_of(const Turn& turn) {
 
 bool main_alone_decides(units::KillMode mode) noexcept {
     switch (mode) {
-    case units::KillMode::process:
-    case units::KillMode::none: return true;
-    case units::KillMode::control_group:
-    case units::KillMode::mixed: return false;
+        case units::KillMode::process:
+        case units::KillMode::none: return true;
+        case units::KillMode::control_group:
+        case units::KillMode::mixed: return false;
     }
     return false;
 }
@@ -43,55 +43,55 @@ TimePoint later(TimePoint from, Duration by) noexcept {
 
 void UnitMachine::wait(std::string reason, Turn turn) {
     switch (state_) {
-    case State::down:
-    case State::backoff:
-        enter(State::waiting, later(turn.now, turn.unit.wait_timeout), std::move(reason), turn);
-        break;
-    case State::waiting:
-    case State::starting:
-    case State::up:
-    case State::reloading:
-    case State::stopping:
-    case State::killing:
-    case State::done:
-    case State::failed: break;
+        case State::down:
+        case State::backoff:
+            enter(State::waiting, later(turn.now, turn.unit.wait_timeout), std::move(reason), turn);
+            break;
+        case State::waiting:
+        case State::starting:
+        case State::up:
+        case State::reloading:
+        case State::stopping:
+        case State::killing:
+        case State::done:
+        case State::failed: break;
     }
 }
 
 void UnitMachine::come_down(std::string reason, Turn turn) {
     switch (state_) {
-    case State::waiting:
-    case State::backoff:
-    case State::done:
-    case State::failed: enter(State::down, never, std::move(reason), turn); break;
-    case State::down:
-    case State::starting:
-    case State::up:
-    case State::reloading:
-    case State::stopping:
-    case State::killing: break;
+        case State::waiting:
+        case State::backoff:
+        case State::done:
+        case State::failed: enter(State::down, never, std::move(reason), turn); break;
+        case State::down:
+        case State::starting:
+        case State::up:
+        case State::reloading:
+        case State::stopping:
+        case State::killing: break;
     }
 }
 
 void UnitMachine::settle(Result result, std::string reason, Turn turn) {
     switch (state_) {
-    case State::down:
-    case State::waiting:
-    case State::backoff: {
-        result_ = result;
-        detail_ = reason;
-        exit_ = {};
-        const State rest = result == Result::skipped ? State::done : State::failed;
-        enter(rest, never, std::move(reason), turn);
-        break;
-    }
-    case State::starting:
-    case State::up:
-    case State::reloading:
-    case State::stopping:
-    case State::killing:
-    case State::done:
-    case State::failed: break;
+        case State::down:
+        case State::waiting:
+        case State::backoff: {
+            result_ = result;
+            detail_ = reason;
+            exit_ = {};
+            const State rest = result == Result::skipped ? State::done : State::failed;
+            enter(rest, never, std::move(reason), turn);
+            break;
+        }
+        case State::starting:
+        case State::up:
+        case State::reloading:
+        case State::stopping:
+        case State::killing:
+        case State::done:
+        case State::failed: break;
     }
 }
 
@@ -125,21 +125,21 @@ void UnitMachine::begin(RunId run, std::string reason, Turn turn) {
 
 void UnitMachine::go(Going why, std::string reason, Turn turn) {
     switch (state_) {
-    case State::starting:
-    case State::up:
-    case State::reloading: {
-        told_ = why;
-        if (turn.unit.kind != units::Kind::service) return finish(turn);
-        if (state_ == State::starting) return terminate(std::move(reason), turn);
-        return stop_orderly(std::move(reason), turn);
-    }
-    case State::down:
-    case State::waiting:
-    case State::stopping:
-    case State::killing:
-    case State::backoff:
-    case State::done:
-    case State::failed: break;
+        case State::starting:
+        case State::up:
+        case State::reloading: {
+            told_ = why;
+            if (turn.unit.kind != units::Kind::service) return finish(turn);
+            if (state_ == State::starting) return terminate(std::move(reason), turn);
+            return stop_orderly(std::move(reason), turn);
+        }
+        case State::down:
+        case State::waiting:
+        case State::stopping:
+        case State::killing:
+        case State::backoff:
+        case State::done:
+        case State::failed: break;
     }
 }
 
@@ -175,18 +175,18 @@ bool UnitMachine::has_process() const noexcept {
 
 std::string_view UnitMachine::doing() const noexcept {
     switch (doing_) {
-    case Doing::nothing: return "";
-    case Doing::start_pre: return "start-pre";
-    case Doing::main: return "main process";
-    case Doing::find_main: return "main process to be found";
-    case Doing::start_post: return "start-post";
-    case Doing::work: return "";
-    case Doing::reload: return "reload";
-    case Doing::stop_commands: return "stop";
-    case Doing::ending_alone: return "main process to end";
-    case Doing::terminating: return "processes to end";
-    case Doing::stop_post: return "stop-post";
-    case Doing::leaving: return "processes of stop-post to end";
+        case Doing::nothing: return "";
+        case Doing::start_pre: return "start-pre";
+        case Doing::main: return "main process";
+        case Doing::find_main: return "main process to be found";
+        case Doing::start_post: return "start-post";
+        case Doing::work: return "";
+        case Doing::reload: return "reload";
+        case Doing::stop_commands: return "stop";
+        case Doing::ending_alone: return "main process to end";
+        case Doing::terminating: return "processes to end";
+        case Doing::stop_post: return "stop-post";
+        case Doing::leaving: return "processes of stop-post to end";
     }
     return "";
 }
@@ -298,15 +298,15 @@ void UnitMachine::terminate(std::string reason, Turn turn) {
     };
     enter(State::stopping, later(turn.now, service.stop_timeout), std::move(reason), turn);
     switch (service.kill_mode) {
-    case units::KillMode::control_group: tell(Whom::all, service.kill_signal); break;
-    case units::KillMode::mixed:
-        if (!has_main()) return kill(turn);
-        tell(Whom::main, service.kill_signal);
-        break;
-    case units::KillMode::process:
-        if (has_main()) tell(Whom::main, service.kill_signal);
-        break;
-    case units::KillMode::none: break;
+        case units::KillMode::control_group: tell(Whom::all, service.kill_signal); break;
+        case units::KillMode::mixed:
+            if (!has_main()) return kill(turn);
+            tell(Whom::main, service.kill_signal);
+            break;
+        case units::KillMode::process:
+            if (has_main()) tell(Whom::main, service.kill_signal);
+            break;
+        case units::KillMode::none: break;
     }
     if (command_alive_ && service.kill_mode != units::KillMode::control_group)
         tell(Whom::control, sig_kill);
@@ -334,29 +334,29 @@ bool UnitMachine::gone(Turn turn) const noexcept {
 
 void UnitMachine::look_whether_gone(Turn turn) {
     switch (doing_) {
-    case Doing::ending_alone:
-        if (!has_main()) terminate(detail_, turn);
-        break;
-    case Doing::terminating:
-        if (gone(turn)) {
-            after_gone(turn);
-        } else if (service_of(turn).kill_mode == units::KillMode::mixed && !has_main() &&
-                   state_ == State::stopping) {
-            kill(turn);  // mixed: the main process had its chance, the rest gets none
-        }
-        break;
-    case Doing::leaving:
-        if (gone(turn)) finish(turn);
-        break;
-    case Doing::nothing:
-    case Doing::start_pre:
-    case Doing::main:
-    case Doing::find_main:
-    case Doing::start_post:
-    case Doing::work:
-    case Doing::reload:
-    case Doing::stop_commands:
-    case Doing::stop_post: break;
+        case Doing::ending_alone:
+            if (!has_main()) terminate(detail_, turn);
+            break;
+        case Doing::terminating:
+            if (gone(turn)) {
+                after_gone(turn);
+            } else if (service_of(turn).kill_mode == units::KillMode::mixed && !has_main() &&
+                       state_ == State::stopping) {
+                kill(turn);  // mixed: the main process had its chance, the rest gets none
+            }
+            break;
+        case Doing::leaving:
+            if (gone(turn)) finish(turn);
+            break;
+        case Doing::nothing:
+        case Doing::start_pre:
+        case Doing::main:
+        case Doing::find_main:
+        case Doing::start_post:
+        case Doing::work:
+        case Doing::reload:
+        case Doing::stop_commands:
+        case Doing::stop_post: break;
     }
 }
 
@@ -389,9 +389,9 @@ void UnitMachine::finish(Turn turn) {
     }
     if (told_ == Going::loss) return back_off("lost", least_backoff_of_a_loss, turn);
     switch (after_own_end(service_of(turn), result_, clean_, exit_)) {
-    case After::backoff: return back_off(detail_, Duration::zero(), turn);
-    case After::done: return enter(State::done, never, detail_, turn);
-    case After::failed: return enter(State::failed, never, detail_, turn);
+        case After::backoff: return back_off(detail_, Duration::zero(), turn);
+        case After::done: return enter(State::done, never, detail_, turn);
+        case After::failed: return enter(State::failed, never, detail_, turn);
     }
 }
 

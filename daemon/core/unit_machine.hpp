@@ -43,7 +43,9 @@ public:
     void go(Going why, std::string reason, Turn turn);     // starting, up, reloading
     void reload(Turn turn);                                // up, reloading (once more after that)
     void forget_counters() noexcept;                       // a request ends the row
-    void end_backoff() noexcept { if (state_ == State::backoff) deadline_ = never; }
+    void end_backoff() noexcept {
+        if (state_ == State::backoff) deadline_ = never;
+    }
     // Waiting to begin when nothing else starts; idle_over() once `until` has passed.
     void wait_for_idle(TimePoint until) noexcept { second_ = until; }
     void end_idle() noexcept {
@@ -99,16 +101,16 @@ private:
     enum class Doing : std::uint8_t {
         nothing,
         start_pre,
-        main,           // the main process or command runs and is not ready yet
-        find_main,      // forking: the parent has exited, the shell looks for the main process
+        main,       // the main process or command runs and is not ready yet
+        find_main,  // forking: the parent has exited, the shell looks for the main process
         start_post,
         work,
         reload,
         stop_commands,
-        ending_alone,   // the main process goes on its own (STOPPING=1, ABRT); the rest is not told
-        terminating,    // told to go
+        ending_alone,  // the main process goes on its own (STOPPING=1, ABRT); the rest is not told
+        terminating,   // told to go
         stop_post,
-        leaving,        // all is said and done; what stop-post left is awaited
+        leaving,  // all is said and done; what stop-post left is awaited
     };
 
     void enter(State next, TimePoint deadline, std::string reason, Turn turn);
@@ -154,18 +156,18 @@ private:
     Result result_ = Result::none;
     units::Phase command_phase_ = units::Phase::main;
     bool clean_ = false;
-    bool main_alive_ = false;     // the process spawned as main; of forking the parent
-    bool found_ = false;          // another process is the main one (forking, MAINPID=)
+    bool main_alive_ = false;  // the process spawned as main; of forking the parent
+    bool found_ = false;       // another process is the main one (forking, MAINPID=)
     bool found_alive_ = false;
     bool command_alive_ = false;  // start-pre, start-post, reload, stop, stop-post
-    bool empty_ = true;           // no process of the run is left; news older than a process is void
-    bool killed_ = false;         // KILL was needed
+    bool empty_ = true;    // no process of the run is left; news older than a process is void
+    bool killed_ = false;  // KILL was needed
     bool announced_reload_ = false;  // RELOADING=1, and no READY=1 since
     bool reload_again_ = false;
     bool reload_failed_ = false;
     bool idle_over_ = false;
-    std::uint16_t index_ = 0;     // of the command, within its phase
-    std::uint16_t errno_ = 0;     // as the service told it
+    std::uint16_t index_ = 0;  // of the command, within its phase
+    std::uint16_t errno_ = 0;  // as the service told it
     std::uint32_t step_ = 0;
     std::uint32_t main_step_ = 0;
     std::uint32_t command_step_ = 0;
@@ -185,9 +187,9 @@ template <class Archive>
 void UnitMachine::serialize(Archive& archive) {
     archive(state_, doing_, told_, result_, command_phase_, clean_, main_alive_, found_,
             found_alive_, command_alive_, empty_, killed_, announced_reload_, reload_again_,
-            reload_failed_, idle_over_, index_, errno_, step_, main_step_, command_step_, failures_, run_, starts_,
-            since_, up_since_, deadline_, second_, exit_.code, exit_.signal, exit_.core_dumped,
-            exit_.unknown, recent_, detail_);
+            reload_failed_, idle_over_, index_, errno_, step_, main_step_, command_step_, failures_,
+            run_, starts_, since_, up_since_, deadline_, second_, exit_.code, exit_.signal,
+            exit_.core_dumped, exit_.unknown, recent_, detail_);
 }
 
 }  // namespace reeve::core

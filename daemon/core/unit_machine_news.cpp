@@ -43,12 +43,12 @@ void UnitMachine::on(const Spawned& news, Turn turn) {
     if (news.process.run != run_ || !main_alive_ || news.process.step != main_step_) return;
     if (state_ != State::starting || doing_ != Doing::main) return;
     switch (turn.unit.service->type) {
-    case units::Type::simple:
-    case units::Type::exec:
-    case units::Type::idle: main_ready(turn); break;
-    case units::Type::notify:
-    case units::Type::forking:
-    case units::Type::oneshot: break;
+        case units::Type::simple:
+        case units::Type::exec:
+        case units::Type::idle: main_ready(turn); break;
+        case units::Type::notify:
+        case units::Type::forking:
+        case units::Type::oneshot: break;
     }
 }
 
@@ -120,8 +120,8 @@ void UnitMachine::on(const MainFound& news, Turn turn) {
     const bool main_alone = turn.unit.service->kill_mode == units::KillMode::process ||
                             turn.unit.service->kill_mode == units::KillMode::mixed;
     if (told && main_alone) {
-        turn.out.emplace_back(SendSignal{turn.id, run_, SendSignal::Whom::main,
-                                         turn.unit.service->kill_signal});
+        turn.out.emplace_back(
+            SendSignal{turn.id, run_, SendSignal::Whom::main, turn.unit.service->kill_signal});
     }
 }
 
@@ -160,22 +160,22 @@ void UnitMachine::on(const Notified& news, Turn turn) {
 
 void UnitMachine::main_ended(End end, Turn turn) {
     switch (state_) {
-    case State::starting: main_ended_in_start(std::move(end), turn); break;
-    case State::up:
-    case State::reloading:
-        judge(std::move(end));
-        ended_by_itself(turn);
-        break;
-    case State::stopping:
-    case State::killing:
-        if (told_ == Going::no) judge(std::move(end));
-        look_whether_gone(turn);
-        break;
-    case State::down:
-    case State::waiting:
-    case State::backoff:
-    case State::done:
-    case State::failed: break;  // a run that is over has no process
+        case State::starting: main_ended_in_start(std::move(end), turn); break;
+        case State::up:
+        case State::reloading:
+            judge(std::move(end));
+            ended_by_itself(turn);
+            break;
+        case State::stopping:
+        case State::killing:
+            if (told_ == Going::no) judge(std::move(end));
+            look_whether_gone(turn);
+            break;
+        case State::down:
+        case State::waiting:
+        case State::backoff:
+        case State::done:
+        case State::failed: break;  // a run that is over has no process
     }
 }
 
@@ -209,45 +209,45 @@ void UnitMachine::main_ended_in_start(End end, Turn turn) {
 
 void UnitMachine::command_ended(const End& end, Turn turn) {
     switch (doing_) {
-    case Doing::start_pre:
-    case Doing::start_post: {
-        const auto phase =
-            doing_ == Doing::start_pre ? units::Phase::start_pre : units::Phase::start_post;
-        if (!end.clean) {
-            const Result why =
-                end.result == Result::spawn_failed ? end.result : Result::killed_start;
-            judge({why, false, true, std::string{to_string(phase)} + ": " + end.detail});
-            return ended_by_itself(turn);
+        case Doing::start_pre:
+        case Doing::start_post: {
+            const auto phase =
+                doing_ == Doing::start_pre ? units::Phase::start_pre : units::Phase::start_post;
+            if (!end.clean) {
+                const Result why =
+                    end.result == Result::spawn_failed ? end.result : Result::killed_start;
+                judge({why, false, true, std::string{to_string(phase)} + ": " + end.detail});
+                return ended_by_itself(turn);
+            }
+            ++index_;
+            if (spawn_next(phase, turn)) return;
+            return doing_ == Doing::start_pre ? start_main(turn) : reached(turn);
         }
-        ++index_;
-        if (spawn_next(phase, turn)) return;
-        return doing_ == Doing::start_pre ? start_main(turn) : reached(turn);
-    }
-    case Doing::reload:
-        if (!end.clean) {
-            reload_failed_ = true;
-            detail_ = "reload: " + end.detail;
-        }
-        ++index_;
-        if (!end.clean || !spawn_next(units::Phase::reload, turn)) reload_ended(turn);
-        return;
-    case Doing::stop_commands:
-        if (command_phase_ == units::Phase::stop) ++index_;  // else the command it cut short
-        if (!spawn_next(units::Phase::stop, turn)) terminate("", turn);
-        return;
-    case Doing::stop_post:
-        ++index_;
-        if (spawn_next(units::Phase::stop_post, turn)) return;
-        doing_ = Doing::leaving;
-        enter(state_, later(turn.now, turn.unit.service->stop_timeout), "", turn);
-        return look_whether_gone(turn);
-    case Doing::terminating:
-    case Doing::leaving:
-    case Doing::ending_alone: return look_whether_gone(turn);
-    case Doing::nothing:
-    case Doing::main:
-    case Doing::find_main:
-    case Doing::work: return;  // no command runs then
+        case Doing::reload:
+            if (!end.clean) {
+                reload_failed_ = true;
+                detail_ = "reload: " + end.detail;
+            }
+            ++index_;
+            if (!end.clean || !spawn_next(units::Phase::reload, turn)) reload_ended(turn);
+            return;
+        case Doing::stop_commands:
+            if (command_phase_ == units::Phase::stop) ++index_;  // else the command it cut short
+            if (!spawn_next(units::Phase::stop, turn)) terminate("", turn);
+            return;
+        case Doing::stop_post:
+            ++index_;
+            if (spawn_next(units::Phase::stop_post, turn)) return;
+            doing_ = Doing::leaving;
+            enter(state_, later(turn.now, turn.unit.service->stop_timeout), "", turn);
+            return look_whether_gone(turn);
+        case Doing::terminating:
+        case Doing::leaving:
+        case Doing::ending_alone: return look_whether_gone(turn);
+        case Doing::nothing:
+        case Doing::main:
+        case Doing::find_main:
+        case Doing::work: return;  // no command runs then
     }
 }
 
@@ -263,48 +263,48 @@ void UnitMachine::expire(Turn turn) {
     if (second_ <= turn.now) {
         second_ = never;
         switch (state_) {
-        case State::up:
-        case State::reloading: return missed_watchdog(turn);
-        case State::waiting: idle_over_ = true; break;
-        case State::down:
-        case State::starting:
-        case State::stopping:
-        case State::killing:
-        case State::backoff:
-        case State::done:
-        case State::failed: break;
+            case State::up:
+            case State::reloading: return missed_watchdog(turn);
+            case State::waiting: idle_over_ = true; break;
+            case State::down:
+            case State::starting:
+            case State::stopping:
+            case State::killing:
+            case State::backoff:
+            case State::done:
+            case State::failed: break;
         }
     }
     if (deadline_ > turn.now) return;
     switch (state_) {
-    case State::waiting: return settle(Result::wait_timeout, "wait-timeout", turn);
-    case State::starting: {
-        std::string detail = "not up within start-timeout";
-        if (!detail_.empty()) detail += ": " + detail_;
-        judge({Result::start_timeout, false, true, std::move(detail)});
-        return terminate(detail_, turn);
-    }
-    case State::up:
-        judge({Result::run_timeout, false, true, "longer up than run-timeout"});
-        return stop_orderly(detail_, turn);
-    case State::reloading:
-        deadline_ = never;
-        if (doing_ == Doing::work) {
-            announced_reload_ = false;
-            return reload_ended(turn);
+        case State::waiting: return settle(Result::wait_timeout, "wait-timeout", turn);
+        case State::starting: {
+            std::string detail = "not up within start-timeout";
+            if (!detail_.empty()) detail += ": " + detail_;
+            judge({Result::start_timeout, false, true, std::move(detail)});
+            return terminate(detail_, turn);
         }
-        reload_failed_ = true;
-        turn.out.emplace_back(SendSignal{turn.id, run_, SendSignal::Whom::control, sig_kill});
-        return;
-    case State::stopping:
-        if (doing_ == Doing::stop_commands) return terminate("", turn);
-        killed_ = true;
-        return kill(turn);
-    case State::killing: return kill(turn);
-    case State::backoff: deadline_ = never; return;  // over: the engine starts it when it can
-    case State::down:
-    case State::done:
-    case State::failed: deadline_ = never; return;  // these set none
+        case State::up:
+            judge({Result::run_timeout, false, true, "longer up than run-timeout"});
+            return stop_orderly(detail_, turn);
+        case State::reloading:
+            deadline_ = never;
+            if (doing_ == Doing::work) {
+                announced_reload_ = false;
+                return reload_ended(turn);
+            }
+            reload_failed_ = true;
+            turn.out.emplace_back(SendSignal{turn.id, run_, SendSignal::Whom::control, sig_kill});
+            return;
+        case State::stopping:
+            if (doing_ == Doing::stop_commands) return terminate("", turn);
+            killed_ = true;
+            return kill(turn);
+        case State::killing: return kill(turn);
+        case State::backoff: deadline_ = never; return;  // over: the engine starts it when it can
+        case State::down:
+        case State::done:
+        case State::failed: deadline_ = never; return;  // these set none
     }
 }
 

@@ -74,7 +74,8 @@ std::string World::start_asked(Unit& unit, std::string_view by) {
             conflicting.insert(edge.other);
         }
     }
-    for (Unit* each : conflicting) ask(*each, Asked::down, "conflict with " + std::string{unit.name});
+    for (Unit* each : conflicting)
+        ask(*each, Asked::down, "conflict with " + std::string{unit.name});
     for (Unit* each : needs_of(unit)) {
         if (each->asked == Asked::down) ask(*each, Asked::none, "");
         forget_failure(*each);
@@ -129,7 +130,8 @@ void World::on(const StopRequest& request) {
     if (unit->definition && unit->definition->refuse_manual_stop)
         return answer(request.caller.id, Verdict::refused, unit,
                       request.unit + " has refuse-manual-stop");
-    Pending pending{Pending::Kind::stop, request.caller.deadline, unit, goes_with(*unit), {}, false};
+    Pending pending{
+        Pending::Kind::stop, request.caller.deadline, unit, goes_with(*unit), {}, false};
     ask(*unit, Asked::down, request.caller.by);
     await(request.caller, std::move(pending));
 }
@@ -161,8 +163,8 @@ void World::on(const ReloadRequest& request) {
         return answer(request.caller.id, Verdict::refused, unit, request.unit + " is not up");
     const units::UnitFile& file = *unit->file();
     const bool can = file.service && std::ranges::any_of(file.service->commands, [](const auto& c) {
-        return c.phase == units::Phase::reload;
-    });
+                         return c.phase == units::Phase::reload;
+                     });
     if (!can)
         return answer(request.caller.id, Verdict::refused, unit,
                       request.unit + " has no reload command");
@@ -274,8 +276,8 @@ void World::on(const EventRequest& request) {
 
 void World::on(const WaitEventRequest& request) {
     if (requests.knows(request.caller.id)) return;
-    await(request.caller, {Pending::Kind::event, request.caller.deadline, nullptr, {}, request.name,
-                           false});
+    await(request.caller,
+          {Pending::Kind::event, request.caller.deadline, nullptr, {}, request.name, false});
 }
 
 void World::on(const ShutdownRequest& request) {

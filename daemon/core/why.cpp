@@ -10,16 +10,16 @@ namespace {
 
 std::string_view key_of(Bond bond) noexcept {
     switch (bond) {
-    case Bond::after: return "after";
-    case Bond::requires_: return "requires";
-    case Bond::wants: return "wants";
-    case Bond::binds_to: return "binds-to";
-    case Bond::requisite: return "requisite";
-    case Bond::part_of: return "part-of";
-    case Bond::conflicts: return "conflicts";
-    case Bond::on_failure: return "on-failure";
-    case Bond::on_success: return "on-success";
-    case Bond::gate: return "gate";
+        case Bond::after: return "after";
+        case Bond::requires_: return "requires";
+        case Bond::wants: return "wants";
+        case Bond::binds_to: return "binds-to";
+        case Bond::requisite: return "requisite";
+        case Bond::part_of: return "part-of";
+        case Bond::conflicts: return "conflicts";
+        case Bond::on_failure: return "on-failure";
+        case Bond::on_success: return "on-success";
+        case Bond::gate: return "gate";
     }
     return "";
 }
@@ -48,20 +48,20 @@ std::vector<Reason> World::why(const Unit& unit, bool all) const {
         return reasons;
     }
     switch (unit.state()) {
-    case State::up: return reasons;
-    case State::starting:
-    case State::reloading:
-    case State::stopping:
-    case State::killing:
-        add(to_string(unit.state()), std::string{unit.machine.doing()});
-        return reasons;
-    case State::done:
-    case State::failed: add(to_string(unit.state()), end_text(unit)); return reasons;
-    case State::backoff:
-        add("backoff", "restart " + std::to_string(unit.machine.failures()));
-        return reasons;
-    case State::down:
-    case State::waiting: break;
+        case State::up: return reasons;
+        case State::starting:
+        case State::reloading:
+        case State::stopping:
+        case State::killing:
+            add(to_string(unit.state()), std::string{unit.machine.doing()});
+            return reasons;
+        case State::done:
+        case State::failed: add(to_string(unit.state()), end_text(unit)); return reasons;
+        case State::backoff:
+            add("backoff", "restart " + std::to_string(unit.machine.failures()));
+            return reasons;
+        case State::down:
+        case State::waiting: break;
     }
     if (unit.masked) add("masked", std::string{unit.name});
     if (unit.asked == Asked::down) add("asked", "down by " + unit.seldom->asked_by);
@@ -71,11 +71,11 @@ std::vector<Reason> World::why(const Unit& unit, bool all) const {
     for (const Edge& edge : unit.edges) {
         if (enough()) return reasons;
         switch (obstacle(unit, edge)) {
-        case Obstacle::none: break;
-        case Obstacle::not_up:
-        case Obstacle::conflict: add(key_of(edge.bond), std::string{edge.other->name}); break;
-        case Obstacle::not_settled: add("after", std::string{edge.other->name}); break;
-        case Obstacle::going: add("stopping", std::string{edge.other->name}); break;
+            case Obstacle::none: break;
+            case Obstacle::not_up:
+            case Obstacle::conflict: add(key_of(edge.bond), std::string{edge.other->name}); break;
+            case Obstacle::not_settled: add("after", std::string{edge.other->name}); break;
+            case Obstacle::going: add("stopping", std::string{edge.other->name}); break;
         }
     }
     for (const units::Predicate& each : unit.file()->predicates->gate)

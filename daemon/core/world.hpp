@@ -68,11 +68,15 @@ struct HopelessRule {
     }
 };
 
-inline bool is_wanted(const Unit& unit) noexcept { return Derived<WantedRule>::holds(unit); }
+inline bool is_wanted(const Unit& unit) noexcept {
+    return Derived<WantedRule>::holds(unit);
+}
 inline bool goes_by_decision(const Unit& unit) noexcept {
     return Derived<DecisionRule>::holds(unit);
 }
-inline bool goes_for_loss(const Unit& unit) noexcept { return Derived<LossRule>::holds(unit); }
+inline bool goes_for_loss(const Unit& unit) noexcept {
+    return Derived<LossRule>::holds(unit);
+}
 inline bool must_go(const Unit& unit) noexcept {
     return goes_by_decision(unit) || goes_for_loss(unit);
 }
@@ -116,7 +120,7 @@ public:
     TimePoint join_until = never;
     TimePoint shutdown_until = never;
     Unit* last_target = nullptr;  // the target `shutdown`, once it is its turn
-    std::deque<UnitId> results;  // transient units at rest, the oldest first
+    std::deque<UnitId> results;   // transient units at rest, the oldest first
 
 private:
     // A start that the engine itself asks for: on-failure, on-success, limit.then.
@@ -243,11 +247,11 @@ private:
     TimePoint now_{};
     std::vector<Action> out_;
     std::vector<Unit*> touched_;
-    std::vector<Unit*> gone_;      // without a definition and at an end: forgotten once all is quiet
+    std::vector<Unit*> gone_;  // without a definition and at an end: forgotten once all is quiet
     std::deque<Trigger> triggers_;
     std::vector<std::string> triggered_;  // in this event: a ring of on-failure ends here
-    UnitsByName idle_;             // wait to begin when nothing else is starting
-    std::vector<Unit*> joining_;   // shutdown waits for their ends
+    UnitsByName idle_;                    // wait to begin when nothing else is starting
+    std::vector<Unit*> joining_;          // shutdown waits for their ends
     std::uint32_t starting_ = 0;
     std::uint32_t running_ = 0;
 };

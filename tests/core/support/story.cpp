@@ -2,6 +2,7 @@
 
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 #include "tests/core/support/units.hpp"
 
@@ -24,22 +25,22 @@ std::string word(std::istream& in) {
 
 std::string_view to_string(Answer::Verdict verdict) {
     switch (verdict) {
-    case Answer::Verdict::done: return "done";
-    case Answer::Verdict::failed: return "failed";
-    case Answer::Verdict::masked: return "masked";
-    case Answer::Verdict::unknown_unit: return "unknown unit";
-    case Answer::Verdict::refused: return "refused";
-    case Answer::Verdict::still_waiting: return "still waiting";
-    case Answer::Verdict::cancelled: return "cancelled";
+        case Answer::Verdict::done: return "done";
+        case Answer::Verdict::failed: return "failed";
+        case Answer::Verdict::masked: return "masked";
+        case Answer::Verdict::unknown_unit: return "unknown unit";
+        case Answer::Verdict::refused: return "refused";
+        case Answer::Verdict::still_waiting: return "still waiting";
+        case Answer::Verdict::cancelled: return "cancelled";
     }
     return "?";
 }
 
 std::string_view to_string(SendSignal::Whom whom) {
     switch (whom) {
-    case SendSignal::Whom::main: return "main";
-    case SendSignal::Whom::control: return "command";
-    case SendSignal::Whom::all: return "all";
+        case SendSignal::Whom::main: return "main";
+        case SendSignal::Whom::control: return "command";
+        case SendSignal::Whom::all: return "all";
     }
     return "?";
 }
@@ -207,7 +208,8 @@ std::string Story::happen(const std::string& verb, std::istream& in) {
         in >> news.status.code;
         news.empty = word(in) != "leaving";
         text = feed(news);
-    } else if (verb == "notify") {  // notify UNIT ready|reloading|stopping|watchdog|trigger|extend T
+    } else if (verb ==
+               "notify") {  // notify UNIT ready|reloading|stopping|watchdog|trigger|extend T
         Notified news{id(unit), run_of()};
         for (std::string what; in >> what;) {
             news.ready |= what == "ready";
@@ -278,8 +280,10 @@ std::string Story::advance(Duration by) {
 
 std::string Story::feed(const Event& event) {
     std::string text;
+    for (const UnitId unit : engine.all()) names_[unit] = engine.name(unit);
     for (const Action& action : engine.handle(event, now)) {
-        const auto at = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch());
+        const auto at =
+            std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch());
         text += std::to_string(at.count()) + "ms " + text_of(action) + "\n";
     }
     return text;
@@ -322,8 +326,10 @@ std::string Story::text_of(const Action& action) {
                 text << "event " << a.name << (a.set ? " set" : " clear");
             },
             [&](const Answer& a) {
-                text << "answer " << static_cast<std::uint64_t>(a.id) << ": " << to_string(a.verdict);
-                if (a.unit != UnitId{}) text << ", " << name(a.unit) << ' ' << core::to_string(a.state);
+                text << "answer " << static_cast<std::uint64_t>(a.id) << ": "
+                     << to_string(a.verdict);
+                if (a.unit != UnitId{})
+                    text << ", " << name(a.unit) << ' ' << core::to_string(a.state);
                 if (!a.text.empty()) text << " (" << a.text << ')';
             },
             [&](const Escalate& a) {
@@ -346,7 +352,8 @@ UnitId Story::id(const std::string& unit) const {
 }
 
 std::string Story::name(UnitId unit) const {
-    return std::string{engine.name(unit)};
+    const std::string_view known = engine.name(unit);
+    return known.empty() ? names_.at(unit) : std::string{known};
 }
 
 }  // namespace reeve::core::testing

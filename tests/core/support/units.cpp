@@ -85,8 +85,10 @@ units::Limit limit(const std::string& text) {
     if (parts.size() < 3) return made;
     using Then = units::Limit::Then;
     const auto word = split(parts[2], ':');
-    const std::map<std::string, Then> thens{
-        {"stop", Then::stop}, {"reboot", Then::reboot}, {"event", Then::event}, {"start", Then::start}};
+    const std::map<std::string, Then> thens{{"stop", Then::stop},
+                                            {"reboot", Then::reboot},
+                                            {"event", Then::event},
+                                            {"start", Then::start}};
     made.then = thens.at(word.at(0));
     if (word.size() > 1) made.argument = word[1];
     return made;
@@ -119,7 +121,8 @@ const std::map<std::string, Setter>& unit_keys() {
          }},
         {"gate",
          [](File& f, const std::string& v) {
-             for (const auto& each : split(v, ',')) f.predicates.edit().gate.push_back(predicate(each));
+             for (const auto& each : split(v, ','))
+                 f.predicates.edit().gate.push_back(predicate(each));
          }},
         {"condition",
          [](File& f, const std::string& v) {
@@ -151,14 +154,14 @@ const std::map<std::string, ServiceSetter>& service_keys() {
     static const std::map<std::string, ServiceSetter> keys{
         {"restart",
          [](S& s, const std::string& v) {
-             s.restart = one_of(v, {Restart::no, Restart::on_success, Restart::on_failure,
-                                    Restart::on_abnormal, Restart::on_abort, Restart::on_watchdog,
-                                    Restart::always});
+             s.restart = one_of(
+                 v, {Restart::no, Restart::on_success, Restart::on_failure, Restart::on_abnormal,
+                     Restart::on_abort, Restart::on_watchdog, Restart::always});
          }},
         {"kill-mode",
          [](S& s, const std::string& v) {
-             s.kill_mode = one_of(v, {KillMode::control_group, KillMode::mixed, KillMode::process,
-                                      KillMode::none});
+             s.kill_mode = one_of(
+                 v, {KillMode::control_group, KillMode::mixed, KillMode::process, KillMode::none});
          }},
         {"daemonic", [](S& s, const std::string& v) { s.daemonic = v != "no"; }},
         {"remain-after-exit", [](S& s, const std::string&) { s.remain_after_exit = true; }},
@@ -168,7 +171,8 @@ const std::map<std::string, ServiceSetter>& service_keys() {
         {"watchdog", [](S& s, const std::string& v) { s.watchdog = duration(v); }},
         {"backoff", [](S& s, const std::string& v) { s.backoff.edit() = backoff(v); }},
         {"limit", [](S& s, const std::string& v) { s.limit.edit() = limit(v); }},
-        {"success-exit-status", [](S& s, const std::string& v) { s.exits.edit().success = exits(v); }},
+        {"success-exit-status",
+         [](S& s, const std::string& v) { s.exits.edit().success = exits(v); }},
         {"restart-prevent-exit-status",
          [](S& s, const std::string& v) { s.exits.edit().restart_prevent = exits(v); }},
         {"restart-force-exit-status",
@@ -191,8 +195,8 @@ void add_commands(units::Service& service, Phase phase, const std::string& value
 
 void set_type(units::Service& service, const std::string& value) {
     using units::Type;
-    service.type = one_of(value, {Type::simple, Type::exec, Type::notify, Type::forking,
-                                  Type::oneshot, Type::idle});
+    service.type = one_of(
+        value, {Type::simple, Type::exec, Type::notify, Type::forking, Type::oneshot, Type::idle});
     if (service.type != Type::oneshot) return;
     service.daemonic = false;
     service.restart = units::Restart::no;
@@ -237,7 +241,7 @@ units::UnitPtr make_unit(const std::string& line) {
     in >> kind >> name;
     auto file = std::make_shared<units::UnitFile>();
     file->name = name;
-    file->kind = kind == "service" ? units::Kind::service
+    file->kind = kind == "service"  ? units::Kind::service
                  : kind == "target" ? units::Kind::target
                                     : units::Kind::device;
     if (file->kind == units::Kind::service) file->service = std::make_unique<units::Service>();
