@@ -17,8 +17,9 @@ public:
     // Finds the delegated cgroup and makes a folder for this instance in it; without one, falls
     // back to process groups. `emptied` is called on the loop when the last process of a run is
     // gone (with cgroups: populated 0; without: no descendant carries its REEVE_RUN).
+    // `use_cgroups` false: process groups in any case.
     Containment(Loop& loop, const std::string& instance,
-                std::function<void(core::UnitId, core::RunId)> emptied);
+                std::function<void(core::UnitId, core::RunId)> emptied, bool use_cgroups = true);
     ~Containment();  // removes the folders that are empty
     Containment(const Containment&) = delete;
     Containment& operator=(const Containment&) = delete;
@@ -27,19 +28,24 @@ public:
     [[nodiscard]] std::string describe() const;  // for the start-up line and `stats`
 
     // Before the first process of a run: makes or reuses the unit's cgroup, thawed, and returns
-    // its descriptor (owned here, valid until leave()); -1 without cgroups. `mark` is the value of
-    // REEVE_RUN in the environment of the run's processes.
+    // its descriptor (owned here, valid until leave()); -1 without cgroups, or when this one could
+    // not be made (said once). `mark` is the value of REEVE_RUN in the environment of the run's
+    // processes. Again for the same run (each further process): thaws, gives the same.
     int enter(core::UnitId unit, std::string_view name, core::RunId run, std::string_view mark);
-    // From now on tells when the run is empty; at once (on the loop) if it already is.
+    // Tells once when the run is empty; soon (on the loop) if it already is. What waits for a spawn
+    // thread is not seen here.
     void watch_empty(core::UnitId unit, core::RunId run);
     void leave(core::UnitId unit);  // the run is over
 
-    // SIGKILL to all processes of the run (cgroup.kill, or each descendant by pidfd).
+    // SIGKILL to all processes of the run (cgroup.kill, or each by pidfd, again until none is
+    // left).
     void kill_all(core::UnitId unit, core::RunId run);
     // A signal to all processes of the run; `except` is a pid to leave out, 0: none.
     void signal_all(core::UnitId unit, core::RunId run, int signal, pid_t except = 0);
     // The pids of the run, for finding the main process and for `status`.
     [[nodiscard]] std::vector<pid_t> members(core::UnitId unit, core::RunId run) const;
+    // Without cgroups also true of a process that nothing ties to any run, descends from us and is
+    // younger than the run; such a one counts as of this run from then on.
     [[nodiscard]] bool contains(core::UnitId unit, core::RunId run, pid_t pid) const;
     // oom_kill counter of the cgroup grew since enter().
     [[nodiscard]] bool oom_killed(core::UnitId unit) const;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,11 @@ bool turn_until(Loop& loop, Done&& done,
 struct ChildrenBench {
     Loop loop;
     std::vector<ChildNews> told;
-    Children children{loop, [this](const ChildNews& news) { told.push_back(news); }};
+    std::function<void(const ChildNews&)> on_news = [](const ChildNews&) {};
+    Children children{loop, [this](const ChildNews& news) {
+                          told.push_back(news);
+                          on_news(news);
+                      }};
     std::uint32_t last = 0;
 
     core::ProcessRef start(SpawnPlan plan) {

@@ -1,0 +1,61 @@
+// The cgroup of one unit.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "hal/posix/fd.hpp"
+
+namespace reeve::os {
+
+class CgroupDir {
+public:
+    struct Events {
+        bool populated = false;
+        bool frozen = false;
+    };
+
+    CgroupDir() = default;
+    // Makes the folder `name` in `parent`, or opens the one that is there. Throws
+    // std::system_error.
+    CgroupDir(int parent, std::string name);
+
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    [[nodiscard]] int get() const noexcept { return dir_.get(); }
+    explicit operator bool() const noexcept { return static_cast<bool>(dir_); }
+
+    // Becomes readable (EPOLLPRI) when populated or frozen changes; opened on first use.
+    [[nodiscard]] int events_fd();
+    void close_events() { events_ = {}; }
+    // Of a folder that was removed behind our back: not populated.
+    [[nodiscard]] Events read_events();
+
+    // False: the folder is gone.
+    bool thaw() const noexcept;
+    // SIGKILL to all within. False: the kernel has no cgroup.kill (before 5.14).
+    bool kill() const noexcept;
+    // The same by hand: freezes, so that nobody forks, and kills each. Frozen members die as well.
+    // Has to be repeated while populated: freezing takes its time.
+    void freeze_and_kill() const;
+
+    // To each process within, but `except` (0: none left out).
+    void signal(int signal, pid_t except) const;
+
+    // All pids within, those of folders below too.
+    [[nodiscard]] std::vector<pid_t> members() const;
+    // The oom_kill count; 0 where there is no memory controller.
+    [[nodiscard]] std::uint64_t oom_kills() const;
+
+private:
+    std::string name_;
+    posix::Fd dir_;
+    posix::Fd events_;
+};
+
+// Removes a folder and those below it, as far as they are empty. False: something lives there.
+bool remove_cgroup(int parent, const std::string& name);
+
+}  // namespace reeve::os

@@ -1,0 +1,275 @@
+#include "daemon/os/containment.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include <deque>
+#include <map>
+#include <system_error>
+
+#include "daemon/os/cgroup_dir.hpp"
+#include "daemon/os/cgroup_place.hpp"
+#include "daemon/os/instance_cgroup.hpp"
+#include "daemon/os/run_tracker.hpp"
+#include "hal/posix/log.hpp"
+
+namespace reeve::os {
+
+namespace {
+
+// Folders of runs that are over, kept for the next start: making one anew costs a restart a tenth
+// of its time, keeping one costs the kernel 7 kB.
+constexpr std::size_t idle_kept = 16;
+constexpr int kill_rounds = 50;  // of killing by hand, one a turn of the loop
+
+}  // namespace
+
+struct Containment::Impl {
+    struct Unit {
+        core::RunId run{};
+        CgroupDir cgroup;  // none: process groups
+        std::uint64_t oom_kills_before = 0;
+        bool watched = false;  // somebody waits to hear that it is empty
+        bool entered = false;  // false: idle, kept for the next run
+    };
+
+    Loop& loop;
+    std::function<void(core::UnitId, core::RunId)> emptied;
+    InstanceCgroup instance;
+    std::map<core::UnitId, Unit> units;
+    std::deque<core::UnitId> idle;
+    RunTracker tracker;
+    bool look_deferred = false;
+    bool told_degraded = false;
+    std::shared_ptr<int> alive = std::make_shared<int>();  // for what is deferred
+
+    Impl(Loop& on, std::function<void(core::UnitId, core::RunId)> to, InstanceCgroup in)
+        : loop{on}, emptied{std::move(to)}, instance{std::move(in)} {}
+
+    template <class Task>
+    void defer(Task task) {
+        loop.defer([task = std::move(task), still = std::weak_ptr{alive}] {
+            if (!still.expired()) task();
+        });
+    }
+
+    Unit* find(core::UnitId unit, core::RunId run) {
+        const auto found = units.find(unit);
+        if (found == units.end() || !found->second.entered) return nullptr;
+        return found->second.run == run ? &found->second : nullptr;
+    }
+
+    [[nodiscard]] std::string path_of(const Unit& unit) const {
+        return instance.path() + "/" + unit.cgroup.name();
+    }
+
+    void open_cgroup(Unit& unit, const std::string& name, core::RunId run) {
+        if (!instance ||
+            (unit.cgroup && unit.cgroup.thaw() && !unit.cgroup.read_events().populated)) {
+            return;
+        }
+        try {
+            CgroupDir fresh{instance.get(), name};
+            // What an earlier run left behind (kill-mode none) is not of this run.
+            if (fresh.read_events().populated) {
+                const auto number = std::to_string(static_cast<std::uint64_t>(run));
+                fresh = CgroupDir{instance.get(), name + "+" + number};
+            }
+            fresh.thaw();
+            unit.cgroup = std::move(fresh);
+        } catch (const std::system_error& e) {
+            unit.cgroup = {};
+            if (std::exchange(told_degraded, true)) return;
+            log::warn("cannot {}: units without a cgroup of their own are held by process groups",
+                      e.what());
+        }
+    }
+
+    void close_watch(Unit& unit) {
+        if (!std::exchange(unit.watched, false) || !unit.cgroup) return;
+        loop.unwatch(unit.cgroup.events_fd());
+        unit.cgroup.close_events();
+    }
+
+    void remove_folder(Unit& unit) {
+        if (unit.cgroup) remove_cgroup(instance.get(), unit.cgroup.name());
+        unit.cgroup = {};
+    }
+
+    void announce(core::UnitId id, core::RunId run) {
+        Unit* const unit = find(id, run);
+        if (unit == nullptr || !unit->watched) return;
+        close_watch(*unit);
+        emptied(id, run);
+    }
+
+    void watch_cgroup(core::UnitId id, Unit& unit) {
+        const core::RunId run = unit.run;
+        loop.watch(
+            unit.cgroup.events_fd(), EPOLLPRI,
+            [this, id, run](std::uint32_t) {
+                Unit* const now = find(id, run);
+                if (now != nullptr && !now->cgroup.read_events().populated) announce(id, run);
+            },
+            "cgroup");
+        // After the watch, so that no change falls between.
+        if (!unit.cgroup.read_events().populated) defer([this, id, run] { announce(id, run); });
+    }
+
+    void look_later() {
+        if (std::exchange(look_deferred, true)) return;
+        defer([this] { look(); });
+    }
+
+    // Without cgroups nobody tells; so after each end of a child those that are waited for.
+    void look() {
+        look_deferred = false;
+        std::vector<RunTracker::Key> empty;
+        for (const auto& [id, unit] : units) {
+            if (!unit.watched || unit.cgroup) continue;
+            const RunTracker::Key key{id, unit.run};
+            if (!tracker.has_known(key) && tracker.members(key).empty()) empty.push_back(key);
+        }
+        for (const auto& [id, run] : empty) announce(id, run);
+    }
+
+    void kill_by_hand(core::UnitId id, core::RunId run, int rounds) {
+        Unit* const unit = find(id, run);
+        if (unit == nullptr || rounds == 0) return;
+        if (unit->cgroup) {
+            unit->cgroup.freeze_and_kill();
+            if (!unit->cgroup.read_events().populated) return;
+        } else {
+            // Stopped first, so that they cannot make more while the others are killed.
+            const auto members = tracker.members({id, run});
+            if (members.empty()) return;
+            for (const ProcessId& each : members) send_signal(each, SIGSTOP);
+            for (const ProcessId& each : members) send_signal(each, SIGKILL);
+        }
+        defer([this, id, run, rounds] { kill_by_hand(id, run, rounds - 1); });
+    }
+};
+
+Containment::Containment(Loop& loop, const std::string& instance,
+                         std::function<void(core::UnitId, core::RunId)> emptied, bool use_cgroups)
+    : impl_{std::make_unique<Impl>(
+          loop, std::move(emptied),
+          use_cgroups ? InstanceCgroup::make(instance) : InstanceCgroup::none("as asked"))} {}
+
+Containment::~Containment() {
+    for (auto& [id, unit] : impl_->units) {
+        impl_->close_watch(unit);
+        impl_->remove_folder(unit);
+    }
+}
+
+bool Containment::has_cgroups() const noexcept {
+    return static_cast<bool>(impl_->instance);
+}
+
+std::string Containment::describe() const {
+    return impl_->instance.describe();
+}
+
+int Containment::enter(core::UnitId unit, std::string_view name, core::RunId run,
+                       std::string_view mark) {
+    Impl& m = *impl_;
+    Impl::Unit& entry = m.units[unit];
+    if (entry.entered && entry.run == run) {
+        if (entry.cgroup) entry.cgroup.thaw();
+        return entry.cgroup.get();
+    }
+    if (entry.entered) leave(unit);
+    std::erase(m.idle, unit);
+    m.open_cgroup(entry, escape_cgroup_name(name), run);
+    entry.run = run;
+    entry.entered = true;
+    if (entry.cgroup) {
+        entry.oom_kills_before = entry.cgroup.oom_kills();
+    } else {
+        m.tracker.add({unit, run}, mark);
+    }
+    return entry.cgroup.get();
+}
+
+void Containment::watch_empty(core::UnitId unit, core::RunId run) {
+    Impl::Unit* const entry = impl_->find(unit, run);
+    if (entry == nullptr || entry->watched) return;
+    entry->watched = true;
+    if (entry->cgroup) {
+        impl_->watch_cgroup(unit, *entry);
+    } else {
+        impl_->look_later();
+    }
+}
+
+void Containment::leave(core::UnitId unit) {
+    Impl& m = *impl_;
+    const auto found = m.units.find(unit);
+    if (found == m.units.end() || !found->second.entered) return;
+    m.close_watch(found->second);
+    m.tracker.remove({unit, found->second.run});
+    found->second.entered = false;
+    m.idle.push_back(unit);
+    if (m.idle.size() <= idle_kept) return;
+    const auto oldest = m.units.find(m.idle.front());
+    m.idle.pop_front();
+    m.remove_folder(oldest->second);
+    m.units.erase(oldest);
+}
+
+void Containment::kill_all(core::UnitId unit, core::RunId run) {
+    Impl::Unit* const entry = impl_->find(unit, run);
+    if (entry == nullptr) return;
+    if (entry->cgroup && entry->cgroup.kill()) return;
+    impl_->kill_by_hand(unit, run, kill_rounds);
+}
+
+void Containment::signal_all(core::UnitId unit, core::RunId run, int signal, pid_t except) {
+    Impl::Unit* const entry = impl_->find(unit, run);
+    if (entry == nullptr) return;
+    if (entry->cgroup) {
+        entry->cgroup.signal(signal, except);
+        return;
+    }
+    for (const ProcessId& each : impl_->tracker.members({unit, run})) {
+        if (each.pid != except) send_signal(each, signal);
+    }
+}
+
+std::vector<pid_t> Containment::members(core::UnitId unit, core::RunId run) const {
+    Impl::Unit* const entry = impl_->find(unit, run);
+    if (entry == nullptr) return {};
+    if (entry->cgroup) return entry->cgroup.members();
+    std::vector<pid_t> pids;
+    for (const ProcessId& each : impl_->tracker.members({unit, run})) pids.push_back(each.pid);
+    return pids;
+}
+
+bool Containment::contains(core::UnitId unit, core::RunId run, pid_t pid) const {
+    Impl::Unit* const entry = impl_->find(unit, run);
+    if (entry == nullptr) return false;
+    if (entry->cgroup) return in_cgroup(pid, impl_->path_of(*entry));
+    return impl_->tracker.claim({unit, run}, pid);
+}
+
+bool Containment::oom_killed(core::UnitId unit) const {
+    const auto found = impl_->units.find(unit);
+    return found != impl_->units.end() && found->second.cgroup &&
+           found->second.cgroup.oom_kills() > found->second.oom_kills_before;
+}
+
+void Containment::after_reap() {
+    const auto waited_for = [](const auto& entry) {
+        return entry.second.watched && !entry.second.cgroup;
+    };
+    if (std::any_of(impl_->units.begin(), impl_->units.end(), waited_for)) impl_->look_later();
+}
+
+}  // namespace reeve::os

@@ -1,0 +1,70 @@
+#include "daemon/os/instance_cgroup.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "daemon/os/cgroup_dir.hpp"
+#include "daemon/os/cgroup_place.hpp"
+#include "daemon/os/proc_file.hpp"
+
+namespace reeve::os {
+
+namespace {
+
+// With the memory controller the kernel counts who was killed for want of memory. Where it is not
+// delegated to us, such an end is an end by signal 9.
+void count_oom_kills(int folder) {
+    const auto controllers = read_at(folder, "cgroup.controllers");
+    if (!controllers || controllers->find("memory") == std::string::npos) return;
+    const posix::Fd control{::openat(folder, "cgroup.subtree_control", O_WRONLY | O_CLOEXEC)};
+    if (control) (void)!::write(control.get(), "+memory", 7);
+}
+
+}  // namespace
+
+InstanceCgroup InstanceCgroup::none(std::string reason) {
+    InstanceCgroup none;
+    none.why_none_ = std::move(reason);
+    return none;
+}
+
+InstanceCgroup InstanceCgroup::make(const std::string& instance) {
+    const auto mounts = read_whole("/proc/self/mountinfo");
+    const auto own = read_whole("/proc/self/cgroup");
+    const auto place = mounts && own ? own_cgroup(*mounts, *own) : std::nullopt;
+    if (!place) return none("no cgroup v2 is mounted");
+
+    InstanceCgroup made;
+    made.name_ = "reeve-" + escape_cgroup_name(instance);
+    made.folder_ = place->folder + "/" + made.name_;
+    made.path_ = place->path + "/" + made.name_;
+    made.parent_ = posix::Fd{::open(place->folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    if (!made.parent_) return none("cannot open " + place->folder + ": " + std::strerror(errno));
+    try {
+        CgroupDir dir{made.parent_.get(), made.name_};
+        made.dir_ = posix::Fd{::fcntl(dir.get(), F_DUPFD_CLOEXEC, 3)};
+    } catch (const std::system_error& e) {
+        return none(std::string{"cannot "} + e.what());
+    }
+    if (::faccessat(made.dir_.get(), "cgroup.procs", W_OK, 0) == -1) {
+        return none(made.folder_ + " is not ours to use");
+    }
+    count_oom_kills(made.dir_.get());
+    return made;
+}
+
+InstanceCgroup::~InstanceCgroup() {
+    if (dir_) remove_cgroup(parent_.get(), name_);
+}
+
+std::string InstanceCgroup::describe() const {
+    if (dir_) return "cgroups in " + folder_;
+    return "process groups (" + why_none_ + ")";
+}
+
+}  // namespace reeve::os

@@ -1,0 +1,33 @@
+// The folder of this instance in the delegated cgroup, in which the units have theirs.
+#pragma once
+
+#include <string>
+
+#include "hal/posix/fd.hpp"
+
+namespace reeve::os {
+
+class InstanceCgroup {
+public:
+    // Makes `<own cgroup>/reeve-<instance>`; none() with the reason where that cannot be.
+    static InstanceCgroup make(const std::string& instance);
+    static InstanceCgroup none(std::string reason);
+
+    InstanceCgroup(InstanceCgroup&&) noexcept = default;
+    InstanceCgroup& operator=(InstanceCgroup&&) noexcept = default;
+    ~InstanceCgroup();  // removes the folder and all below that is empty
+
+    explicit operator bool() const noexcept { return static_cast<bool>(dir_); }
+    [[nodiscard]] int get() const noexcept { return dir_.get(); }
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }  // as in /proc
+    [[nodiscard]] std::string describe() const;
+
+private:
+    InstanceCgroup() = default;
+
+    posix::Fd parent_, dir_;
+    std::string name_, folder_, path_;
+    std::string why_none_;
+};
+
+}  // namespace reeve::os

@@ -1,0 +1,140 @@
+#include "daemon/os/process_tree.hpp"
+
+#include <dirent.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <map>
+#include <memory>
+
+#include "daemon/os/cgroup_place.hpp"
+#include "daemon/os/proc_file.hpp"
+#include "hal/posix/fd.hpp"
+
+namespace reeve::os {
+
+namespace {
+
+struct CloseDir {
+    void operator()(DIR* dir) const noexcept { ::closedir(dir); }
+};
+
+std::string proc(pid_t pid, const char* file) {
+    return "/proc/" + std::to_string(pid) + file;
+}
+
+std::vector<pid_t> numbered_entries(const std::string& folder) {
+    std::vector<pid_t> numbers;
+    const std::unique_ptr<DIR, CloseDir> dir{::opendir(folder.c_str())};
+    if (!dir) return numbers;
+    while (const dirent* const entry = ::readdir(dir.get())) {
+        if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') {
+            append_numbers(entry->d_name, numbers);
+        }
+    }
+    return numbers;
+}
+
+// Each thread has the children it made. False: the kernel has no such file.
+bool append_children(pid_t pid, std::vector<pid_t>& children) {
+    bool readable = false;
+    for (const pid_t thread : numbered_entries(proc(pid, "/task"))) {
+        const auto text = read_whole(proc(pid, "/task/") + std::to_string(thread) + "/children");
+        if (!text) continue;
+        readable = true;
+        append_numbers(*text, children);
+    }
+    return readable;
+}
+
+std::vector<ProcessInfo> by_children_files(bool& supported) {
+    std::vector<ProcessInfo> found;
+    std::vector<pid_t> children;
+    supported = append_children(::getpid(), children);
+    for (std::size_t next = 0; supported && next < children.size(); ++next) {
+        const ProcessInfo info = process_info(children[next]);
+        if (info.id.start == 0) continue;
+        if (!info.zombie) found.push_back(info);
+        append_children(info.id.pid, children);
+    }
+    return found;
+}
+
+std::vector<ProcessInfo> by_parents() {
+    std::multimap<pid_t, ProcessInfo> by_parent;
+    for (const pid_t pid : numbered_entries("/proc")) {
+        const ProcessInfo info = process_info(pid);
+        if (info.id.start != 0) by_parent.emplace(info.parent, info);
+    }
+    std::vector<ProcessInfo> found;
+    std::vector<pid_t> parents{::getpid()};
+    for (std::size_t next = 0; next < parents.size(); ++next) {
+        const auto [begin, end] = by_parent.equal_range(parents[next]);
+        for (auto child = begin; child != end; ++child) {
+            if (!child->second.zombie) found.push_back(child->second);
+            parents.push_back(child->first == 0 ? 0 : child->second.id.pid);
+        }
+    }
+    return found;
+}
+
+}  // namespace
+
+// "PID (NAME) STATE PPID PGRP SESSION …", start time is the 22nd. NAME may hold anything.
+ProcessInfo process_info(pid_t pid) {
+    ProcessInfo info;
+    info.id.pid = pid;
+    const auto text = read_whole(proc(pid, "/stat"));
+    if (!text) return info;
+    const auto name_end = text->rfind(')');
+    if (name_end == std::string::npos || name_end + 2 >= text->size()) return info;
+    std::string_view rest = std::string_view{*text}.substr(name_end + 2);
+    info.zombie = rest.front() == 'Z' || rest.front() == 'X';
+    for (int field = 3; field <= 22 && !rest.empty(); ++field) {
+        const auto word = rest.substr(0, rest.find(' '));
+        const char* const end = word.data() + word.size();
+        if (field == 4) std::from_chars(word.data(), end, info.parent);
+        if (field == 6) std::from_chars(word.data(), end, info.session);
+        if (field == 22) std::from_chars(word.data(), end, info.id.start);
+        rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+    }
+    return info;
+}
+
+std::vector<ProcessInfo> descendants() {
+    bool supported = false;
+    auto found = by_children_files(supported);
+    return supported ? found : by_parents();
+}
+
+std::string run_mark(pid_t pid) {
+    constexpr std::string_view name = "REEVE_RUN=";
+    const auto text = read_whole(proc(pid, "/environ"));
+    if (!text) return {};
+    std::string_view rest = *text;
+    while (!rest.empty()) {
+        const auto variable = rest.substr(0, rest.find('\0'));
+        if (variable.substr(0, name.size()) == name) {
+            return std::string{variable.substr(name.size())};
+        }
+        rest.remove_prefix(std::min(rest.size(), variable.size() + 1));
+    }
+    return {};
+}
+
+bool in_cgroup(pid_t pid, std::string_view path) {
+    const auto text = read_whole(proc(pid, "/cgroup"));
+    if (!text) return false;
+    const auto own = v2_path(*text);
+    return own.substr(0, path.size()) == path &&
+           (own.size() == path.size() || own[path.size()] == '/');
+}
+
+bool send_signal(const ProcessId& process, int signal) {
+    const posix::Fd pidfd{static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0))};
+    if (!pidfd || process_info(process.pid).id != process) return false;
+    return ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
+}
+
+}  // namespace reeve::os

@@ -1,0 +1,42 @@
+// What /proc tells of processes: who descends from us, and of which run they say they are.
+#pragma once
+
+#include <sys/types.h>
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace reeve::os {
+
+// A process that cannot be mistaken for a later one of the same number.
+struct ProcessId {
+    pid_t pid = 0;
+    std::uint64_t start = 0;  // clock ticks since boot; 0: it is gone
+    friend auto operator<=>(const ProcessId&, const ProcessId&) = default;
+};
+
+struct ProcessInfo {
+    ProcessId id;
+    pid_t parent = 0;
+    pid_t session = 0;
+    bool zombie = false;
+};
+
+ProcessInfo process_info(pid_t pid);  // id.start 0: it is gone
+
+// All below us, parents before their children, zombies left out.
+std::vector<ProcessInfo> descendants();
+
+// The value of REEVE_RUN in its environment; empty: none, or not ours to read. A program that
+// writes its title over the environment has none.
+std::string run_mark(pid_t pid);
+
+bool in_cgroup(pid_t pid, std::string_view path);  // or in one below it
+
+// Sends through a pidfd, if it is still that process.
+bool send_signal(const ProcessId& process, int signal);
+
+}  // namespace reeve::os

@@ -1,0 +1,46 @@
+// Whose is a process, where there are no cgroups: the mark in its environment, or else its parent,
+// its session, or that we knew it before. A program may write over its environment and leave its
+// session; if nothing tells, it is nobody's until it is claimed.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "daemon/core/types.hpp"
+#include "daemon/os/process_tree.hpp"
+
+namespace reeve::os {
+
+class RunTracker {
+public:
+    using Key = std::pair<core::UnitId, core::RunId>;
+
+    // Of the processes of the run have REEVE_RUN=mark.
+    void add(Key run, std::string_view mark);
+    void remove(Key run);
+
+    // The processes of the run, found anew.
+    std::vector<ProcessId> members(Key run);
+    // One that was known to be of the run is alive; cheap, and false proves nothing.
+    bool has_known(Key run);
+    // Is of the run; or it descends from us, nobody else's, and began after the run: a PID file
+    // that names such a process is believed, and it is the run's from then on.
+    bool claim(Key run, pid_t pid);
+    // False for a key that was not added.
+    [[nodiscard]] bool contains(Key run) const { return runs_.count(run) != 0; }
+
+private:
+    struct Run {
+        std::string mark;
+        std::uint64_t since = 0;  // clock ticks since boot, as start times
+    };
+
+    void look();
+
+    std::map<Key, Run> runs_;
+    std::map<std::string, Key, std::less<>> by_mark_;
+    std::map<ProcessId, Key> known_;
+};
+
+}  // namespace reeve::os
