@@ -1,4 +1,62 @@
 // Entry of the manager.
-int main() {
-    return 0;
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "daemon/console_log.hpp"
+#include "daemon/options.hpp"
+#include "daemon/runner.hpp"
+#include "daemon/settings.hpp"
+#include "hal/posix/log.hpp"
+
+namespace {
+
+enum Exit { clean = 0, could_not_start = 1, usage_error = 2 };
+
+int manage(reeve::Options options) {
+    std::vector<reeve::units::Problem> problems;
+    const reeve::Settings settings = reeve::read_settings(options.settings_files, problems);
+    const std::string& level = options.log_level.empty() ? settings.log_level : options.log_level;
+    if (!level.empty() && !reeve::log::set_level(level))
+        throw reeve::UsageError{"--log-level " + level + ": use debug, info, warn or error"};
+    for (const auto& problem : problems) reeve::log::error("{}", to_string(problem));
+    if (!settings.unit_path.empty()) options.unit_path = settings.unit_path;
+
+    reeve::ConsoleLog console{STDERR_FILENO};
+    reeve::log::set_sink(
+        [&console](reeve::log::Level, std::string_view line) { console.write(line); });
+    int code = could_not_start;
+    try {
+        reeve::Runner runner{std::move(options), settings};
+        code = runner.run();
+    } catch (const std::exception& e) {
+        reeve::log::error("cannot go on: {}", e.what());
+    }
+    reeve::log::set_sink([](reeve::log::Level, std::string_view) {});
+    return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::vector<std::string> arguments{argv + 1, argv + argc};
+    if (arguments.size() == 1 && arguments[0] == "--look-up-accounts")
+        return reeve::os::Accounts::helper_main();
+    for (const auto& word : arguments) {
+        if (word == "--help") return std::fputs(reeve::usage().c_str(), stdout) < 0;
+        if (word == "--version") return std::puts("reeved " REEVE_VERSION) < 0;
+    }
+    try {
+        return manage(reeve::parse_options(arguments, ::geteuid() == 0));
+    } catch (const reeve::UsageError& e) {
+        std::fprintf(stderr, "reeved: %s\n", e.text.c_str());
+        return usage_error;
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "reeved: %s\n", e.what());
+        return could_not_start;
+    }
 }

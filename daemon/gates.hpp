@@ -1,0 +1,49 @@
+// What units wait for outside the core: paths and devices of their gates, and leases.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "daemon/core/action.hpp"
+#include "daemon/core/event.hpp"
+#include "daemon/os/path_watch.hpp"
+#include "daemon/worker.hpp"
+#include "hal/core/scheduler.hpp"
+
+namespace reeve {
+
+class Gates {
+public:
+    struct Tell {
+        std::function<void(core::Event)> event;  // queues
+        std::function<void(const std::vector<std::string>&)> devices_changed;
+    };
+    Gates(os::Loop& loop, Worker& worker, Tell tell);
+
+    void watch(core::UnitId unit, units::UnitPtr definition);
+    void unwatch(core::UnitId unit);
+    void test(core::UnitId unit, const units::UnitPtr& definition);
+
+    // The devices there are, by name. Those who hold one that is gone keep it.
+    void set_devices(const std::map<std::string, std::uint32_t>& capacities);
+    void ask_leases(core::UnitId unit, const units::UnitFile& definition);
+    void return_leases(core::UnitId unit);
+    [[nodiscard]] bool holds(core::UnitId unit) const;
+
+    [[nodiscard]] const hal::Scheduler& scheduler() const { return scheduler_; }
+
+private:
+    void tell(const hal::Outcome& outcome);
+
+    Worker& worker_;
+    Tell tell_;
+    os::PathWatch paths_;
+    hal::Scheduler scheduler_;
+    std::map<core::UnitId, units::UnitPtr> watched_;
+    std::map<core::UnitId, std::vector<std::string>> leased_;  // asked for or held
+    std::map<std::string, std::uint32_t> devices_;
+};
+
+}  // namespace reeve

@@ -1,0 +1,392 @@
+#include "daemon/runner.hpp"
+
+#include <csignal>
+#include <filesystem>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/json.hpp"
+#include "hal/posix/check.hpp"
+#include "hal/posix/log.hpp"
+
+namespace reeve {
+
+namespace {
+
+core::Settings core_settings(const Options& options, const Settings& settings) {
+    core::Settings out;
+    out.boot_target = options.target.empty() ? settings.target : options.target;
+    if (out.boot_target.empty()) out.boot_target = "default.target";
+    out.join_timeout = settings.join_timeout;
+    out.shutdown_deadline = settings.shutdown_deadline;
+    return out;
+}
+
+units::LoadOptions load_options(const Options& options, const Settings& settings) {
+    units::LoadOptions out;
+    for (const auto& folder : options.unit_path) out.folders.emplace_back(folder);
+    out.host = units::this_host();
+    if (options.private_runtime) out.host.runtime_directory = options.runtime_dir;
+    out.start_timeout = settings.start_timeout;
+    out.stop_timeout = settings.stop_timeout;
+    return out;
+}
+
+os::Logs::Options log_options(const Options& options, const Settings& settings) {
+    return {options.log_directory, settings.log_ring, settings.log_total};
+}
+
+// Names this instance among those that live side by side: its runtime folder does.
+std::string instance_name(const Options& options) {
+    const auto hash = std::hash<std::string>{}(options.runtime_dir);
+    return fmt::format("{:08x}-{}", static_cast<std::uint32_t>(hash), ::getpid());
+}
+
+Runs::Places places(const Options& options, const Settings& settings) {
+    const char* xdg = std::getenv("XDG_RUNTIME_DIR");
+    std::string base = "/run";
+    if (options.private_runtime)
+        base = options.runtime_dir;
+    else if (!options.system && xdg)
+        base = xdg;
+    return {instance_name(options), options.runtime_dir, base, options.state_directory,
+            settings.environment};
+}
+
+// Made before anything else; sockets of a run are below it.
+const Options& with_folders(const Options& options) {
+    std::error_code error;
+    std::filesystem::create_directories(options.runtime_dir + "/notify", error);
+    if (error) throw std::system_error{error, "make " + options.runtime_dir + "/notify"};
+    const mode_t mode = options.system ? 0755 : 0700;
+    if (!options.private_runtime) ::chmod(options.runtime_dir.c_str(), mode);
+    return options;
+}
+
+std::string bus_address(const std::string& bus) {
+    const auto env_or = [](const char* name, std::string fallback) {
+        const char* value = std::getenv(name);
+        return value && *value ? std::string{value} : std::move(fallback);
+    };
+    if (bus == "none") return {};
+    if (bus == "system")
+        return env_or("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/run/dbus/system_bus_socket");
+    if (bus != "session") return bus;
+    const std::string runtime = env_or("XDG_RUNTIME_DIR", "");
+    return env_or("DBUS_SESSION_BUS_ADDRESS",
+                  runtime.empty() ? std::string{} : "unix:path=" + runtime + "/bus");
+}
+
+}  // namespace
+
+Runner::Runner(Options options, Settings settings)
+    : options_{std::move(options)},
+      settings_{std::move(settings)},
+      engine_{core_settings(options_, settings_)},
+      logs_{loop_, log_options(with_folders(options_), settings_)},
+      worker_{loop_},
+      accounts_{loop_,
+                [this] {
+                    check_accounts();
+                    runs_.accounts_changed();
+                }},
+      definitions_{load_options(options_, settings_), worker_},
+      gates_{loop_,
+             worker_,
+             {[this](core::Event event) { feed(std::move(event)); },
+              [this](const std::vector<std::string>& devices) {
+                  if (bus_) bus_->devices_changed(devices);
+              }}},
+      runs_{loop_,
+            logs_,
+            accounts_,
+            worker_,
+            places(options_, settings_),
+            {[this](core::Event event) { feed(std::move(event)); },
+             [this](core::UnitId unit) {
+                 if (bus_) bus_->facts_changed(unit);
+             }}} {
+    loop_.set_timer_handler([this] { feed(core::TimePassed{}); });
+    handle_signals();
+    bus_ = std::make_unique<bus::Bus>(
+        loop_.get(), *this,
+        bus::Options{options_.socket, bus_address(options_.bus), options_.system, ::geteuid()});
+}
+
+Runner::~Runner() = default;
+
+int Runner::run() {
+    log::info("reeved " REEVE_VERSION " {}; {}", options_.system ? "of the system" : "of a user",
+              runs_.containment().describe());
+    take(definitions_.load_first());
+    const std::string target = core_settings(options_, settings_).boot_target;
+    if (!engine_.find(target))
+        log::error(
+            "target {} does not exist: nothing is started; add {}.toml to {}, or give "
+            "--target NAME",
+            target, target, options_.unit_path.front());
+    core::StartRequest boot;
+    boot.caller.by = "boot";
+    boot.unit = target;
+    feed(boot);
+    const int code = loop_.run();
+    bus_.reset();
+    return exit_code_.value_or(code);
+}
+
+// ── the core's turn ────────────────────────────────────────────────────────────────────────────
+
+void Runner::feed(core::Event event) {
+    queue_.push_back(std::move(event));
+    if (pump_due_) return;
+    pump_due_ = true;
+    loop_.defer([this] { pump(); });
+}
+
+void Runner::pump() {
+    if (pumping_) return;  // an action wants it done at once; it is the next in the queue
+    pumping_ = true;
+    while (!queue_.empty()) {
+        const core::Event event = std::move(queue_.front());
+        queue_.pop_front();
+        if (is_stale(event)) continue;
+        ++events_handled_;
+        for (core::Action& action : engine_.handle(event, now())) perform(action);
+    }
+    pumping_ = false;
+    pump_due_ = false;
+    arm();
+}
+
+// A grant that was given back while the news of it was still in the queue.
+bool Runner::is_stale(const core::Event& event) const {
+    const auto* granted = std::get_if<core::LeasesGranted>(&event);
+    return granted && !gates_.holds(granted->unit);
+}
+
+void Runner::arm() {
+    loop_.arm(engine_.next_deadline());
+}
+
+void Runner::perform(core::Action& action) {
+    std::visit([this](auto& each) { on(each); }, action);
+}
+
+void Runner::on(const core::Spawn& action) {
+    const bool tells_result =
+        action.phase == units::Phase::stop || action.phase == units::Phase::stop_post;
+    runs_.spawn(action,
+                tells_result ? engine_.view(action.process.unit).result : core::Result::none);
+}
+
+void Runner::on(const core::BeginRun& action) {
+    runs_.begin(action, engine_.definition_of_run(action.unit));
+}
+
+void Runner::on(const core::WatchGate& action) {
+    if (auto definition = engine_.view(action.unit).definition)
+        gates_.watch(action.unit, std::move(definition));
+}
+
+void Runner::on(const core::TestPredicates& action) {
+    if (const auto definition = engine_.view(action.unit).definition)
+        gates_.test(action.unit, definition);
+}
+
+void Runner::on(const core::AskLeases& action) {
+    if (const auto definition = engine_.view(action.unit).definition)
+        gates_.ask_leases(action.unit, *definition);
+}
+
+void Runner::on(const core::Report& action) {
+    const std::string_view name = engine_.name(action.unit);
+    const char* open = action.reason.empty() ? "" : " (";
+    const char* close = action.reason.empty() ? "" : ")";
+    const auto line = action.to == core::State::failed ? log::Level::warn : log::Level::info;
+    if (log::enabled(line))
+        log::write(line, fmt::format("unit {}: {} -> {}{}{}{}", name, to_string(action.from),
+                                     to_string(action.to), open, action.reason, close));
+    bus_->report(action);
+}
+
+void Runner::on(const core::EventReport& action) {
+    log::info("event {}: {}", action.name, action.set ? "set" : "cleared");
+    bus_->report(action);
+}
+
+void Runner::on(const core::Answer& action) {
+    bus_->answer(action);
+}
+
+void Runner::on(const core::Escalate& action) {
+    const std::string_view name = engine_.name(action.unit);
+    if (action.what == core::Escalate::What::reboot)
+        log::error("unit {}: asks for a reboot, which a guest cannot give; ending instead", name);
+    else
+        log::warn("unit {}: its limit ends the manager", name);
+    exit_code_ = 1;
+    core::ShutdownRequest request;
+    request.caller.by = "limit of " + std::string{name};
+    feed(request);
+}
+
+void Runner::on(const core::ShutdownComplete& action) {
+    if (!action.in_time) log::warn("shutdown: not all units ended in time");
+    loop_.exit(0);
+}
+
+void Runner::on(const core::Removed& action) {
+    runs_.forget(action.unit);
+    hindered_.erase(action.unit);
+    const auto it = names_.find(action.unit);
+    if (it == names_.end()) return;
+    bus_->removed(action.unit, it->second);
+    names_.erase(it);
+}
+
+// ── definitions ────────────────────────────────────────────────────────────────────────────────
+
+void Runner::take(core::ApplySet set) {
+    std::map<std::string, std::uint32_t> devices;
+    for (const auto& unit : set.units)
+        if (unit->kind == units::Kind::device) devices[unit->name] = unit->device.capacity;
+    feed(std::move(set));
+    gates_.set_devices(devices);
+    pump();  // ids are known now
+    accounts_.refresh();
+    check_accounts();
+}
+
+// A unit whose user is unknown waits, and says so.
+void Runner::check_accounts() {
+    for (const core::UnitId id : engine_.all()) {
+        const auto definition = engine_.view(id).definition;
+        if (!definition || !definition->service) continue;
+        const auto& around = *definition->service->surroundings;
+        std::string why;
+        const bool needed = !around.user.empty() || !around.group.empty();
+        if (needed && accounts_.find(around.user, around.group, why)) why.clear();
+        const auto it = hindered_.find(id);
+        if (why.empty() ? it == hindered_.end() : it != hindered_.end() && it->second == why)
+            continue;
+        if (why.empty())
+            hindered_.erase(it);
+        else
+            hindered_[id] = why;
+        feed(core::Hindered{id, why});
+    }
+}
+
+void Runner::refer_to(const std::string& unit) {
+    if (unit.find('@') == std::string::npos || engine_.find(unit)) return;
+    auto made = definitions_.instance(unit);
+    if (!made) return;
+    feed(core::AddUnit{std::move(made)});
+    pump();  // the caller asks for it next
+}
+
+void Runner::plan(std::function<void(std::string)> done) {
+    definitions_.read(engine_, [done = std::move(done)](const Plan& plan, const core::ApplySet&) {
+        done(to_json(plan, false));
+    });
+}
+
+void Runner::apply(std::function<void(bus::ApplyOutcome)> done) {
+    definitions_.read(
+        engine_, [this, done = std::move(done)](const Plan& plan, core::ApplySet set) {
+            for (const auto& problem : plan.problems) log::warn("{}", to_string(problem));
+            if (plan.refused()) {
+                log::error("apply refused: {} unit files have problems; the old set runs on",
+                           plan.refusing.size());
+            } else {
+                take(std::move(set));
+                definitions_.taken(plan);
+                log::info("applied: {} added, {} removed, {} changed, {} stale", plan.added.size(),
+                          plan.removed.size(), plan.changed.size(), plan.stale.size());
+            }
+            done({!plan.refused(), to_json(plan, !plan.refused())});
+        });
+}
+
+void Runner::apply_quietly() {
+    apply([](const bus::ApplyOutcome&) {});
+}
+
+// ── signals ────────────────────────────────────────────────────────────────────────────────────
+
+void Runner::handle_signals() {
+    const auto stop = [this](core::ShutdownRequest::Haste haste, const char* by) {
+        core::ShutdownRequest request;
+        request.caller.by = by;
+        request.haste = haste;
+        feed(request);
+    };
+    using Haste = core::ShutdownRequest::Haste;
+    loop_.on_signal(SIGTERM, [stop] { stop(Haste::orderly, "SIGTERM"); });
+    loop_.on_signal(SIGINT, [stop] { stop(Haste::now, "SIGINT"); });
+    loop_.on_signal(SIGHUP, [this] { apply_quietly(); });
+    loop_.on_signal(SIGUSR1, [this] { bus_->reconnect(); });
+    loop_.on_signal(SIGUSR2, [this] { log::info("state: {}", stats()); });
+}
+
+// ── answers for the bus ────────────────────────────────────────────────────────────────────────
+
+std::string Runner::holder_name(hal::HolderId holder) const {
+    return std::string{engine_.name(core::UnitId{static_cast<std::uint32_t>(holder)})};
+}
+
+posix::Fd Runner::logs(const bus::LogQuery& query) {
+    os::Logs::Query out;
+    for (const auto& name : query.units) {
+        const auto id = engine_.find(name);
+        if (!id) throw std::system_error{ENOENT, std::generic_category(), "no unit " + name};
+        out.units.push_back(*id);
+    }
+    out.lines = query.lines;
+    out.run = core::RunId{query.run};
+    out.follow = query.follow;
+    return logs_.read(out);
+}
+
+std::string Runner::stats() const {
+    const auto loop = loop_.stats();
+    const auto children = runs_.children().stats();
+    const auto logs = logs_.stats();
+    std::map<std::string_view, std::uint64_t> states;
+    const auto all = engine_.all();
+    for (const core::UnitId id : all) ++states[to_string(engine_.view(id).state)];
+    JsonObject by_state;
+    for (const auto& [state, count] : states) by_state.add(state, count);
+    return JsonObject{}
+        .add("version", REEVE_VERSION)
+        .add("units", std::uint64_t{all.size()})
+        .add_raw("states", by_state.str())
+        .add("events", events_handled_)
+        .add("wakeups", loop.wakeups)
+        .add("worst_dispatch_us", static_cast<std::uint64_t>(loop.worst_dispatch.count()))
+        .add("worst_dispatch", loop.worst_what)
+        .add("spawned", children.spawned)
+        .add("reaped", children.reaped)
+        .add("orphans", children.orphans)
+        .add("spare_threads", std::uint64_t{children.spare_threads})
+        .add("rings", logs.rings)
+        .add("ring_bytes", logs.ring_bytes)
+        .add("log_bytes", logs.taken)
+        .add("log_dropped", logs.dropped)
+        .add("log_file_errors", logs.file_errors)
+        .add("on_message_bus", bus_ && bus_->on_message_bus())
+        .add("clients", std::uint64_t{bus_ ? bus_->stats().clients : 0})
+        .add("pending_requests", std::uint64_t{bus_ ? bus_->stats().pending : 0})
+        .add("containment", runs_.containment().describe())
+        .str();
+}
+
+void Runner::shutdown(const std::string& how, core::ShutdownRequest request) {
+    if (how != "exit")
+        throw std::invalid_argument{"\"" + how +
+                                    "\" is for PID 1; this is a guest: use `shutdown exit`"};
+    feed(std::move(request));
+}
+
+}  // namespace reeve

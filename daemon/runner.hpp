@@ -1,0 +1,96 @@
+// Puts the parts together: hands events to the core, carries out its actions, answers the bus.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "daemon/bus/backend.hpp"
+#include "daemon/bus/bus.hpp"
+#include "daemon/core/engine.hpp"
+#include "daemon/definitions.hpp"
+#include "daemon/gates.hpp"
+#include "daemon/options.hpp"
+#include "daemon/os/accounts.hpp"
+#include "daemon/os/logs.hpp"
+#include "daemon/os/loop.hpp"
+#include "daemon/runs.hpp"
+#include "daemon/settings.hpp"
+#include "daemon/worker.hpp"
+
+namespace reeve {
+
+class Runner final : public bus::Backend {
+public:
+    // Makes the folders and sockets; throws std::system_error when it cannot.
+    Runner(Options options, Settings settings);
+    ~Runner() override;
+
+    // Loads the units, starts the target, runs until shutdown. Returns the exit code of reeved.
+    int run();
+
+    // bus::Backend
+    core::TimePoint now() const override { return os::Loop::now(); }
+    const core::Engine& engine() const override { return engine_; }
+    const hal::Scheduler& scheduler() const override { return gates_.scheduler(); }
+    std::string holder_name(hal::HolderId holder) const override;
+    bus::UnitFacts facts(core::UnitId unit) const override { return runs_.facts(unit); }
+    void submit(core::Event request) override { feed(std::move(request)); }
+    void refer_to(const std::string& unit) override;
+    void plan(std::function<void(std::string)> done) override;
+    void apply(std::function<void(bus::ApplyOutcome)> done) override;
+    posix::Fd logs(const bus::LogQuery& query) override;
+    std::string stats() const override;
+    void shutdown(const std::string& how, core::ShutdownRequest request) override;
+
+private:
+    void feed(core::Event event);  // queues; handled before the loop sleeps
+    void pump();
+    bool is_stale(const core::Event& event) const;
+    void arm();
+    void perform(core::Action& action);
+    void on(const core::Spawn& action);
+    void on(const core::SendSignal& action) { runs_.signal(action); }
+    void on(const core::KillAll& action) { runs_.kill_all(action); }
+    void on(const core::BeginRun& action);
+    void on(const core::FindMain& action) { runs_.find_main(action); }
+    void on(const core::EndRun& action) { runs_.end(action); }
+    void on(const core::WatchGate& action);
+    void on(const core::UnwatchGate& action) { gates_.unwatch(action.unit); }
+    void on(const core::TestPredicates& action);
+    void on(const core::AskLeases& action);
+    void on(const core::ReturnLeases& action) { gates_.return_leases(action.unit); }
+    void on(const core::Report& action);
+    void on(const core::EventReport& action);
+    void on(const core::Answer& action);
+    void on(const core::Escalate& action);
+    void on(const core::ShutdownComplete& action);
+    void on(const core::Removed& action);
+
+    void take(core::ApplySet set);
+    void apply_quietly();  // SIGHUP
+    void check_accounts();
+    void handle_signals();
+
+    Options options_;
+    Settings settings_;
+    os::Loop loop_;
+    core::Engine engine_;
+    os::Logs logs_;
+    Worker worker_;
+    os::Accounts accounts_;
+    Definitions definitions_;
+    Gates gates_;
+    Runs runs_;
+    std::unique_ptr<bus::Bus> bus_;
+    std::deque<core::Event> queue_;
+    std::map<core::UnitId, std::string> hindered_;  // by an account, and why
+    std::map<core::UnitId, std::string> names_;     // of transient units, for their last news
+    bool pump_due_ = false;
+    bool pumping_ = false;
+    std::uint64_t events_handled_ = 0;
+    std::optional<int> exit_code_;
+};
+
+}  // namespace reeve

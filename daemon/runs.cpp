@@ -1,0 +1,317 @@
+#include "daemon/runs.hpp"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <iterator>
+
+#include "daemon/directories.hpp"
+#include "hal/posix/check.hpp"
+#include "hal/posix/log.hpp"
+
+namespace reeve {
+
+namespace {
+
+std::string hex16(std::uint64_t value) {
+    return fmt::format("{:016x}", value);
+}
+
+std::string random_hex16() {
+    std::uint64_t value = 0;
+    if (::getrandom(&value, sizeof value, 0) != sizeof value) value = 1;
+    return hex16(value);
+}
+
+// The command `index` among those of `phase`; nullptr: the definition has no such command.
+const units::Command* command_of(const units::UnitFile& unit, units::Phase phase,
+                                 std::uint32_t index) {
+    for (const auto& command : unit.service->commands)
+        if (command.phase == phase && index-- == 0) return &command;
+    return nullptr;
+}
+
+bool uses_notify(const units::Service& service) {
+    return service.type == units::Type::notify || service.watchdog > units::Duration::zero() ||
+           service.notify_access == units::NotifyAccess::exec ||
+           service.notify_access == units::NotifyAccess::all;
+}
+
+bool is_own_account(const units::Surroundings& around) {
+    if (around.user.empty() && around.group.empty()) return true;
+    return around.user == std::to_string(::geteuid()) &&
+           (around.group.empty() || around.group == std::to_string(::getegid()));
+}
+
+}  // namespace
+
+Runs::Runs(os::Loop& loop, os::Logs& logs, os::Accounts& accounts, Worker& worker, Places places,
+           Tell tell)
+    : loop_{loop},
+      logs_{logs},
+      accounts_{accounts},
+      worker_{worker},
+      places_{std::move(places)},
+      tell_{std::move(tell)},
+      invocation_prefix_{random_hex16()},
+      containment_{loop, places_.instance,
+                   [this](core::UnitId unit, core::RunId run) {
+                       if (find(unit, run)) tell_.event(core::Emptied{unit, run});
+                   }},
+      children_{loop, [this](const os::ChildNews& news) { on_news(news); }},
+      main_finder_{loop,
+                   [this](core::UnitId unit, core::RunId run, pid_t pid, std::string_view why) {
+                       Live* live = find(unit, run);
+                       if (!live) return;
+                       if (pid == 0)
+                           return tell_.event(core::MainMissing{unit, run, std::string{why}});
+                       if (!children_.watch_main(unit, run, pid))
+                           return main_finder_.look_again(unit);
+                       live->main_found = true;
+                       tell_.event(core::MainFound{unit, run});
+                       tell_.facts_changed(unit);
+                   }} {}
+
+Runs::~Runs() = default;
+
+Runs::Live* Runs::find(core::UnitId unit, core::RunId run) {
+    const auto it = live_.find(unit);
+    return it != live_.end() && it->second.run == run ? &it->second : nullptr;
+}
+
+// ── a run begins and ends ──────────────────────────────────────────────────────────────────────
+
+void Runs::begin(const core::BeginRun& action, units::UnitPtr definition) {
+    Live& live = live_[action.unit];
+    live = Live{};
+    live.run = action.run;
+    live.definition = std::move(definition);
+    const auto number = static_cast<std::uint64_t>(action.run);
+    live.invocation_id = invocation_prefix_ + hex16(number);
+    live.cgroup =
+        containment_.enter(action.unit, live.definition->name, action.run, std::to_string(number));
+    live.pipes =
+        logs_.begin_run(action.unit, live.definition->name, action.run, *live.definition->log);
+    if (uses_notify(*live.definition->service)) open_notify(action.unit, live);
+    if (live.definition->service->ready_fd >= 0) open_ready_pipe(action.unit, live);
+    prepare(action.unit, live);
+}
+
+// Account, folders and files come first; spawns wait for them. Usually there is nothing to do.
+void Runs::prepare(core::UnitId unit, Live& live) {
+    const auto& around = *live.definition->service->surroundings;
+    std::string why;
+    const bool own = is_own_account(around);
+    const os::Account* account = own ? nullptr : accounts_.find(around.user, around.group, why);
+    if (!own && !account) {
+        live.hindrance = why;
+        return;  // accounts_changed() comes back here, or the start times out with this reason
+    }
+    live.hindrance.clear();
+    const bool folders = !around.runtime_directory.empty() || !around.state_directory.empty();
+    if (!folders && around.environment_files.empty()) {
+        live.prepared = true;
+        return;
+    }
+    if (live.preparing) return;
+    live.preparing = true;
+    struct Outcome {
+        std::string error;
+        Environment variables;
+    };
+    auto outcome = std::make_shared<Outcome>();
+    const uid_t uid = account ? account->identity.uid : static_cast<uid_t>(-1);
+    const gid_t gid = account ? account->identity.gid : static_cast<gid_t>(-1);
+    worker_.submit(
+        [outcome, uid, gid, definition = live.definition, places = places_] {
+            const auto& s = *definition->service->surroundings;
+            outcome->error = make_directories(places.runtime_base, s.runtime_directory, uid, gid);
+            if (outcome->error.empty())
+                outcome->error = make_directories(places.state_base, s.state_directory, uid, gid);
+            for (const auto& file : s.environment_files) {
+                std::ifstream in{file.path};
+                if (!in && !file.optional && outcome->error.empty())
+                    outcome->error = "cannot read environment-file " + file.path;
+                const std::string text{std::istreambuf_iterator<char>{in}, {}};
+                for (auto& [name, value] : parse_environment_file(text))
+                    outcome->variables[name] = value;
+            }
+        },
+        [this, outcome, unit, run = live.run] {
+            prepared(unit, run, std::move(outcome->error), std::move(outcome->variables));
+        });
+}
+
+void Runs::prepared(core::UnitId unit, core::RunId run, std::string error, Environment variables) {
+    Live* live = find(unit, run);
+    if (!live) return;
+    live->prepared = true;
+    live->preparing = false;
+    live->file_variables = std::move(variables);
+    std::vector<HeldSpawn> held;
+    held.swap(live->held);
+    for (const auto& each : held) {
+        if (!error.empty()) {
+            log::warn("unit {}: {}", live->definition->name, error);
+            refuse(each.action, error.c_str(), EIO);
+        } else {
+            start(unit, *live, each);
+        }
+    }
+}
+
+void Runs::accounts_changed() {
+    for (auto& [unit, live] : live_) {
+        if (live.prepared || live.preparing) continue;
+        prepare(unit, live);
+        if (live.prepared) prepared(unit, live.run, {}, {});
+    }
+}
+
+void Runs::end(const core::EndRun& action) {
+    const auto it = live_.find(action.unit);
+    if (it == live_.end() || it->second.run != action.run) return;
+    Live& live = it->second;
+    main_finder_.cancel(action.unit);
+    if (live.main_found) children_.forget_main(action.unit, action.run);
+    if (live.ready_read) loop_.unwatch(live.ready_read.get());
+    containment_.leave(action.unit);
+    logs_.end_run(action.unit);
+    const auto& names = live.definition->service->surroundings->runtime_directory;
+    if (!names.empty())
+        worker_.submit([names, base = places_.runtime_base] { remove_directories(base, names); },
+                       nullptr);
+    live_.erase(it);
+    tell_.facts_changed(action.unit);
+}
+
+void Runs::forget(core::UnitId unit) {
+    logs_.forget(unit);
+}
+
+// ── processes ──────────────────────────────────────────────────────────────────────────────────
+
+void Runs::spawn(const core::Spawn& action, core::Result result) {
+    Live* live = find(action.process.unit, action.process.run);
+    if (!live) return refuse(action, "run", ESTALE);
+    auto& role = action.phase == units::Phase::main ? live->main : live->control;
+    role = action.process;
+    if (live->prepared) return start(action.process.unit, *live, {action, result});
+    live->held.push_back({action, result});
+}
+
+void Runs::refuse(const core::Spawn& action, const char* stage, int error) {
+    tell_.event(core::SpawnFailed{action.process, stage, error, false});
+    after_end(action.process.unit, action.process.run);
+}
+
+void Runs::start(core::UnitId unit, Live& live, const HeldSpawn& held) {
+    const auto& definition = *live.definition;
+    const units::Command* command = command_of(definition, held.action.phase, held.action.index);
+    if (!command) return refuse(held.action, "command", EINVAL);
+    const auto& around = *definition.service->surroundings;
+
+    RunFacts facts{definition.name,      live.run,
+                   live.invocation_id,   live.notify ? live.notify->path() : std::string{},
+                   places_.runtime_base, places_.state_base,
+                   live.file_variables,  nullptr};
+    std::string why;
+    if (!is_own_account(around)) facts.account = accounts_.find(around.user, around.group, why);
+    Environment environment = make_environment(definition, places_.environment, facts);
+    if (held.action.phase != units::Phase::main)
+        add_main_process(environment, children_.main_of(unit, live.run));
+    if (held.action.phase == units::Phase::stop || held.action.phase == units::Phase::stop_post)
+        add_exit(environment, live.last_exit, held.result);
+
+    std::vector<std::string> unset;
+    os::SpawnPlan plan = make_plan(definition, *command, environment, unset);
+    for (const auto& name : unset)
+        log::info("unit {}: ${} is not set in {}; taken as empty", definition.name, name,
+                  to_string(held.action.phase));
+    if (plan.argv.empty() || plan.argv[0].empty()) return refuse(held.action, "command", EINVAL);
+    if (facts.account && !command->as_root) plan.identity = facts.account->identity;
+    plan.out = live.pipes.out;
+    plan.err = live.pipes.err;
+    plan.cgroup = live.cgroup;
+    if (held.action.phase == units::Phase::main && live.ready_write) {
+        plan.extra = live.ready_write.get();
+        plan.extra_as = definition.service->ready_fd;
+    }
+    children_.start(held.action.process, std::move(plan));
+}
+
+// A process that still waits for its account or folders is not started at all. One whose spawn is
+// under way is not reached; the core asks again when it hears of it.
+void Runs::signal_process(Live& live, core::ProcessRef process, int signal) {
+    const auto held = std::ranges::find_if(
+        live.held, [&](const HeldSpawn& h) { return h.action.process == process; });
+    if (held != live.held.end()) {
+        const core::Spawn cancelled = held->action;
+        live.held.erase(held);
+        return refuse(cancelled, "cancelled", ECANCELED);
+    }
+    children_.signal(process, signal);
+}
+
+void Runs::signal(const core::SendSignal& action) {
+    Live* live = find(action.unit, action.run);
+    if (!live) return;
+    using Whom = core::SendSignal::Whom;
+    switch (action.whom) {
+        case Whom::main:
+            if (live->main_found) {
+                children_.signal_main(action.unit, action.run, action.signal);
+            } else {
+                signal_process(*live, live->main, action.signal);
+            }
+            break;
+        case Whom::control: signal_process(*live, live->control, action.signal); break;
+        case Whom::all:
+            while (!live->held.empty())
+                signal_process(*live, live->held.front().action.process, action.signal);
+            containment_.signal_all(action.unit, action.run, action.signal);
+            break;
+    }
+}
+
+void Runs::kill_all(const core::KillAll& action) {
+    Live* live = find(action.unit, action.run);
+    if (!live) return;
+    if (action.main_only)
+        return signal({action.unit, action.run, core::SendSignal::Whom::main, SIGKILL});
+    std::vector<HeldSpawn> held;
+    held.swap(live->held);  // never started: nothing to kill
+    containment_.kill_all(action.unit, action.run);
+    for (const auto& each : held) refuse(each.action, "cancelled", ECANCELED);
+}
+
+void Runs::find_main(const core::FindMain& action) {
+    Live* live = find(action.unit, action.run);
+    if (!live) return;
+    const core::UnitId unit = action.unit;
+    const core::RunId run = action.run;
+    main_finder_.begin(
+        {unit, run, live->definition->service->pid_file,
+         [this, unit, run] { return containment_.members(unit, run); },
+         [this, unit, run](pid_t pid) { return containment_.contains(unit, run, pid); }});
+}
+
+bus::UnitFacts Runs::facts(core::UnitId unit) const {
+    const auto it = live_.find(unit);
+    if (it == live_.end()) return {};
+    const Live& live = it->second;
+    bus::UnitFacts out;
+    out.main_pid =
+        live.main_found ? children_.main_of(unit, live.run) : children_.pid_of(live.main);
+    out.status = live.status;
+    out.hindrance = live.hindrance;
+    out.pids = containment_.members(unit, live.run);
+    return out;
+}
+
+}  // namespace reeve

@@ -1,0 +1,119 @@
+// The processes of all runs: carries out what the core asks of them, and tells what became of it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/bus/backend.hpp"
+#include "daemon/core/action.hpp"
+#include "daemon/core/event.hpp"
+#include "daemon/os/accounts.hpp"
+#include "daemon/os/children.hpp"
+#include "daemon/os/containment.hpp"
+#include "daemon/os/logs.hpp"
+#include "daemon/os/main_finder.hpp"
+#include "daemon/os/notify_socket.hpp"
+#include "daemon/process_plan.hpp"
+#include "daemon/worker.hpp"
+
+namespace reeve {
+
+class Runs {
+public:
+    struct Places {
+        std::string instance;      // names our cgroup folder
+        std::string runtime_dir;   // notify sockets below it
+        std::string runtime_base;  // of runtime-directory
+        std::string state_base;    // of state-directory
+        Environment environment;   // [environment] of reeved.toml
+    };
+    struct Tell {
+        std::function<void(core::Event)> event;  // queues: handled after the present call
+        std::function<void(core::UnitId)> facts_changed;
+    };
+    Runs(os::Loop& loop, os::Logs& logs, os::Accounts& accounts, Worker& worker, Places places,
+         Tell tell);
+    ~Runs();
+    Runs(const Runs&) = delete;
+    Runs& operator=(const Runs&) = delete;
+
+    void begin(const core::BeginRun& action, units::UnitPtr definition);
+    // `result` is that of the run so far, for the environment of stop-post.
+    void spawn(const core::Spawn& action, core::Result result);
+    void signal(const core::SendSignal& action);
+    void kill_all(const core::KillAll& action);
+    void find_main(const core::FindMain& action);
+    void end(const core::EndRun& action);
+    void forget(core::UnitId unit);  // its id is dead
+    void accounts_changed();         // runs that wait for one look again
+
+    [[nodiscard]] bus::UnitFacts facts(core::UnitId unit) const;
+    [[nodiscard]] const os::Children& children() const { return children_; }
+    [[nodiscard]] const os::Containment& containment() const { return containment_; }
+
+private:
+    struct HeldSpawn {
+        core::Spawn action;
+        core::Result result{};
+    };
+    struct Live {
+        core::RunId run{};
+        units::UnitPtr definition;
+        int cgroup = -1;
+        os::Logs::Pipes pipes;
+        std::unique_ptr<os::NotifySocket> notify;
+        posix::Fd ready_read;
+        posix::Fd ready_write;
+        std::string invocation_id;
+        std::string status;
+        std::string hindrance;
+        Environment file_variables;
+        core::ProcessRef main;
+        core::ProcessRef control;
+        core::ExitStatus last_exit;
+        bool main_found = false;  // beside `main`: forking, MAINPID
+        bool prepared = false;    // account known, folders made, files read
+        bool preparing = false;
+        std::vector<HeldSpawn> held;
+    };
+
+    Live* find(core::UnitId unit, core::RunId run);
+    void prepare(core::UnitId unit, Live& live);
+    void prepared(core::UnitId unit, core::RunId run, std::string error, Environment variables);
+    void start(core::UnitId unit, Live& live, const HeldSpawn& held);
+    void refuse(const core::Spawn& action, const char* stage, int error);
+    void open_ready_pipe(core::UnitId unit, Live& live);
+    void read_ready(core::UnitId unit, core::RunId run);
+    void open_notify(core::UnitId unit, Live& live);
+    void on_notify(core::UnitId unit, core::RunId run, const os::NotifyMessage& message,
+                   const os::NotifySender& sender);
+    bool may_notify(core::UnitId unit, const Live& live, const os::NotifySender& sender) const;
+    void signal_process(Live& live, core::ProcessRef process, int signal);
+
+    void on_news(const os::ChildNews& news);
+    void on(const os::Started& news);
+    void on(const os::NotStarted& news);
+    void on(const os::Ended& news);
+    void on(const os::MainEnded& news);
+    void on(const os::OrphanReaped& news);
+    void on(const os::SpawnHangs& news);
+    [[nodiscard]] bool is_empty(core::UnitId unit, core::RunId run) const;
+    void after_end(core::UnitId unit, core::RunId run);
+
+    os::Loop& loop_;
+    os::Logs& logs_;
+    os::Accounts& accounts_;
+    Worker& worker_;
+    Places places_;
+    Tell tell_;
+    std::string invocation_prefix_;  // 16 hex, random: with the run it names the invocation
+    std::unordered_map<core::UnitId, Live> live_;
+    os::Containment containment_;
+    os::Children children_;
+    os::MainFinder main_finder_;
+};
+
+}  // namespace reeve

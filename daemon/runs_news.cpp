@@ -1,0 +1,202 @@
+// The other half of Runs: what processes do by themselves, turned into events of the core.
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "daemon/runs.hpp"
+#include "hal/posix/check.hpp"
+#include "hal/posix/log.hpp"
+
+namespace reeve {
+
+// ── readiness ──────────────────────────────────────────────────────────────────────────────────
+
+void Runs::open_notify(core::UnitId unit, Live& live) {
+    const std::string path = places_.runtime_dir + "/notify/" + live.definition->name;
+    try {
+        live.notify = std::make_unique<os::NotifySocket>(
+            loop_, path,
+            [this, unit, run = live.run](const os::NotifyMessage& m, const os::NotifySender& s) {
+                on_notify(unit, run, m, s);
+            });
+    } catch (const std::system_error& e) {
+        // It goes on without: a service that needs it will not be ready in time, and says so.
+        log::warn("unit {}: cannot make its notify socket {}: {}", live.definition->name, path,
+                  e.what());
+    }
+}
+
+void Runs::open_ready_pipe(core::UnitId unit, Live& live) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) {
+        log::warn("unit {}: cannot make its ready-fd: {}", live.definition->name,
+                  std::strerror(errno));
+        return;
+    }
+    live.ready_read = posix::Fd{ends[0]};
+    live.ready_write = posix::Fd{ends[1]};
+    // The child's end blocks, as s6 gives it.
+    ::fcntl(live.ready_write.get(), F_SETFL, 0);
+    loop_.watch(live.ready_read.get(), EPOLLIN,
+                [this, unit, run = live.run](std::uint32_t) { read_ready(unit, run); });
+}
+
+void Runs::read_ready(core::UnitId unit, core::RunId run) {
+    Live* live = find(unit, run);
+    if (!live || !live->ready_read) return;
+    char buffer[256];
+    bool ready = false;
+    ssize_t n = 0;
+    while ((n = ::read(live->ready_read.get(), buffer, sizeof buffer)) > 0)
+        ready = ready || std::find(buffer, buffer + n, '\n') != buffer + n;
+    const bool closed = n == 0;  // our own copy of the write end is let go once the child has it
+    if (ready || closed) {
+        loop_.unwatch(live->ready_read.get());
+        live->ready_read = posix::Fd{};
+    }
+    if (!ready) return;
+    core::Notified news{};
+    news.unit = unit;
+    news.run = run;
+    news.ready = true;
+    tell_.event(news);
+}
+
+// Each unit has a socket of its own, so the path already says whose it is. A sender that is still
+// there must be of the unit; one that has gone (`systemd-notify`) is judged by its user.
+bool Runs::may_notify(core::UnitId unit, const Live& live, const os::NotifySender& sender) const {
+    const auto& service = *live.definition->service;
+    const pid_t main =
+        live.main_found ? children_.main_of(unit, live.run) : children_.pid_of(live.main);
+    switch (service.notify_access) {
+        case units::NotifyAccess::none: return false;
+        case units::NotifyAccess::main: return sender.pid != 0 && sender.pid == main;
+        case units::NotifyAccess::exec:
+            return sender.pid != 0 &&
+                   (sender.pid == main || sender.pid == children_.pid_of(live.control));
+        case units::NotifyAccess::all: break;
+    }
+    if (sender.pid != 0 && containment_.contains(unit, live.run, sender.pid)) return true;
+    const bool gone = sender.pid == 0 || (::kill(sender.pid, 0) == -1 && errno == ESRCH);
+    if (!gone) return false;
+    if (sender.uid == 0 || sender.uid == ::geteuid()) return true;
+    const auto& around = *service.surroundings;
+    std::string why;
+    const os::Account* account = around.user.empty() && around.group.empty()
+                                     ? nullptr
+                                     : accounts_.find(around.user, around.group, why);
+    return account && account->identity.uid == sender.uid;
+}
+
+void Runs::on_notify(core::UnitId unit, core::RunId run, const os::NotifyMessage& message,
+                     const os::NotifySender& sender) {
+    Live* live = find(unit, run);
+    if (!live) return;
+    if (!may_notify(unit, *live, sender)) {
+        log::warn("unit {}: notify message of process {} refused (notify-access = \"{}\")",
+                  live->definition->name, sender.pid,
+                  to_string(live->definition->service->notify_access));
+        return;
+    }
+    if (message.main_pid && containment_.contains(unit, run, *message.main_pid) &&
+        *message.main_pid != children_.main_of(unit, run) &&
+        *message.main_pid != children_.pid_of(live->main) &&
+        children_.watch_main(unit, run, *message.main_pid)) {
+        live->main_found = true;
+        tell_.event(core::MainFound{unit, run});
+    }
+    if (message.status) live->status = *message.status;
+    core::Notified news{};
+    news.unit = unit;
+    news.run = run;
+    news.ready = message.ready;
+    news.reloading = message.reloading;
+    news.stopping = message.stopping;
+    news.watchdog = message.watchdog;
+    news.watchdog_trigger = message.watchdog_trigger;
+    if (message.extend) news.extend = *message.extend;
+    if (message.error) news.error = *message.error;
+    tell_.event(news);
+    if (message.status || message.main_pid) tell_.facts_changed(unit);
+}
+
+// ── children ───────────────────────────────────────────────────────────────────────────────────
+
+void Runs::on_news(const os::ChildNews& news) {
+    std::visit([this](const auto& each) { on(each); }, news);
+}
+
+void Runs::on(const os::Started& news) {
+    Live* live = find(news.process.unit, news.process.run);
+    if (!live) return;
+    live->hindrance.clear();
+    const bool is_main = news.process == live->main;
+    if (is_main) live->ready_write = posix::Fd{};  // the child has its own copy now
+    tell_.event(core::Spawned{news.process});
+    if (is_main) tell_.facts_changed(news.process.unit);
+}
+
+void Runs::on(const os::NotStarted& news) {
+    Live* live = find(news.process.unit, news.process.run);
+    if (!live) return;
+    live->hindrance.clear();
+    tell_.event(core::SpawnFailed{news.process, std::string{to_string(news.stage)}, news.error,
+                                  is_empty(news.process.unit, news.process.run)});
+    after_end(news.process.unit, news.process.run);
+}
+
+void Runs::on(const os::Ended& news) {
+    const core::UnitId unit = news.process.unit;
+    Live* live = find(unit, news.process.run);
+    if (!live) return;
+    if (live->notify) live->notify->drain();
+    read_ready(unit, news.process.run);
+    const bool is_main = news.process == live->main;
+    if (is_main) live->last_exit = news.status;
+    const bool oom = news.status.signal == SIGKILL && containment_.oom_killed(unit);
+    tell_.event(core::Exited{news.process, news.status, oom, is_empty(unit, news.process.run)});
+    after_end(unit, news.process.run);
+}
+
+void Runs::on(const os::MainEnded& news) {
+    Live* live = find(news.unit, news.run);
+    if (!live) return;
+    if (live->notify) live->notify->drain();
+    live->main_found = false;
+    live->last_exit = news.status;
+    const bool oom = news.status.signal == SIGKILL && containment_.oom_killed(news.unit);
+    tell_.event(
+        core::MainExited{news.unit, news.run, news.status, oom, is_empty(news.unit, news.run)});
+    after_end(news.unit, news.run);
+}
+
+// Known at the very end of a process, it spares the core a round of signals to nobody.
+bool Runs::is_empty(core::UnitId unit, core::RunId run) const {
+    return containment_.members(unit, run).empty();
+}
+
+// A process of the run has ended: whoever waits for emptiness or for the eldest looks again.
+void Runs::after_end(core::UnitId unit, core::RunId run) {
+    if (!find(unit, run)) return;
+    containment_.after_reap();
+    containment_.watch_empty(unit, run);
+    main_finder_.look_again(unit);
+    tell_.facts_changed(unit);
+}
+
+void Runs::on(const os::OrphanReaped&) {
+    containment_.after_reap();
+}
+
+void Runs::on(const os::SpawnHangs& news) {
+    Live* live = find(news.process.unit, news.process.run);
+    if (!live) return;
+    live->hindrance = news.over ? std::string{} : "starting: exec of " + news.path + " hangs";
+    if (!news.over) log::warn("unit {}: {}", live->definition->name, live->hindrance);
+    tell_.facts_changed(news.process.unit);
+}
+
+}  // namespace reeve

@@ -1,0 +1,29 @@
+// Does off the loop what may block: reading files, making folders, asking whether a path exists.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "daemon/os/loop.hpp"
+
+namespace reeve {
+
+class Worker {
+public:
+    explicit Worker(os::Loop& loop);
+    ~Worker();  // waits for nobody: a job that hangs is left behind
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    // Runs `job` on a thread, then `done` on the loop. Jobs run in order on one thread; when that
+    // one has been at a job for half a second, another takes over the rest (four at the most).
+    void submit(std::function<void()> job, std::function<void()> done);
+
+    struct Shared;  // with the threads
+
+private:
+    os::Loop& loop_;
+    std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace reeve
