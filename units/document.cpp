@@ -14,23 +14,30 @@ Entry* Node::find(std::string_view key) {
     return found != entries.end() && found->key == key ? &*found : nullptr;
 }
 
-std::string in_quotes(std::string_view text) {
-    constexpr std::size_t longest = 60;
+std::string printable(std::string_view text) {
     constexpr std::string_view digits = "0123456789abcdef";
-    std::string out = "\"";
-    std::size_t shown = 0;
+    std::string out;
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
-        const bool begins = (byte & 0xC0U) != 0x80U;  // of a UTF-8 character
-        if (begins && shown++ == longest) return out + "…\"";
-        if (c == '"' || c == '\\')
-            out.append({'\\', c});
-        else if (c == '\n')
+        if (c == '\n')
             out += "\\n";
         else if (byte < 0x20 || byte == 0x7F)
             out.append({'\\', 'x', digits[byte >> 4U], digits[byte & 15U]});
         else
             out += c;
+    }
+    return out;
+}
+
+std::string in_quotes(std::string_view text) {
+    constexpr std::size_t longest = 60;
+    std::string out = "\"";
+    std::size_t shown = 0;
+    for (const char c : text) {
+        const bool begins = (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;  // a character
+        if (begins && shown++ == longest) return out + "…\"";
+        if (c == '"' || c == '\\') out += '\\';
+        out.append(printable({&c, 1}));
     }
     return out + '"';
 }

@@ -30,6 +30,7 @@ void check_commands(Reader& reader, const Node& root, const Service& service) {
     const Reader::Scope scope{reader, "service.command"};
     const Node* command = find_value(root, "service", "command");
     const Entry* table = root.find("service");
+    if (table->value.type != Node::Type::table) return;
     if (command == nullptr)
         reader.complain(*table, "missing; a service needs a program to run");
     else if (std::ranges::count(service.commands, Phase::main, &Command::phase) > 1 &&

@@ -9,10 +9,6 @@ namespace {
 
 constexpr std::uint32_t unseen = std::numeric_limits<std::uint32_t>::max();
 
-std::uint64_t both(std::uint32_t from, std::uint32_t to) {
-    return std::uint64_t{from} << 32U | to;
-}
-
 // Tarjan's strongly connected components with a stack of its own: how deep units depend on each
 // other is up to whoever writes them.
 class Components {
@@ -93,8 +89,7 @@ OrderGraph::OrderGraph(const UnitSet& set) : set_{set} {
         units_.push_back(unit.get());
     }
     edges_.resize(units_.size());
-    for (const UnitFile* unit : units_) add_plain_order(*unit);
-    for (const UnitFile* unit : units_) add_implied_order(*unit);
+    for (const UnitFile* unit : units_) add_links(*unit);
 }
 
 // The index of a unit; `unseen`: there is none.
@@ -113,29 +108,21 @@ void OrderGraph::add(std::string_view from, std::string_view to, Relation relati
     const std::uint32_t second = find(to);
     if (first == unseen || second == unseen) return;
     edges_[first].push_back({first, second, relation, said_by_from});
-    if (relation == Relation::after || relation == Relation::before)
-        plain_.insert(both(first, second));
 }
 
-void OrderGraph::add_plain_order(const UnitFile& unit) {
-    for (const Link& link : unit.links) {
-        if (link.relation == Relation::after) add(unit.name, link.unit, link.relation, true);
-        if (link.relation == Relation::before) add(link.unit, unit.name, link.relation, false);
-    }
-}
-
-// A target comes after what it wants, unless one of the two says the opposite.
+// A target comes after what it wants.
 void OrderGraph::add_of_target(std::string_view target, std::string_view wanted, Relation relation,
                                bool said_by_target) {
-    const std::uint32_t first = find(target);
-    const std::uint32_t second = find(wanted);
-    if (first == unseen || second == unseen || units_[first]->kind != Kind::target) return;
-    if (!plain_.contains(both(second, first))) add(target, wanted, relation, said_by_target);
+    const std::uint32_t index = find(target);
+    if (index == unseen || units_[index]->kind != Kind::target) return;
+    add(target, wanted, relation, said_by_target);
 }
 
-void OrderGraph::add_implied_order(const UnitFile& unit) {
+void OrderGraph::add_links(const UnitFile& unit) {
     for (const Link& link : unit.links) {
         switch (link.relation) {
+            case Relation::after: add(unit.name, link.unit, link.relation, true); break;
+            case Relation::before: add(link.unit, unit.name, link.relation, false); break;
             case Relation::requires_:
             case Relation::binds_to:
             case Relation::requisite:
@@ -148,8 +135,6 @@ void OrderGraph::add_implied_order(const UnitFile& unit) {
             case Relation::required_by:
                 if (unit.enabled) add(link.unit, unit.name, link.relation, false);
                 break;
-            case Relation::after:
-            case Relation::before:
             case Relation::part_of:
             case Relation::conflicts:
             case Relation::on_failure:

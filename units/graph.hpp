@@ -5,7 +5,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "units/unit_set.hpp"
@@ -39,8 +38,7 @@ public:
 
 private:
     void add(std::string_view from, std::string_view to, Relation relation, bool said_by_from);
-    void add_plain_order(const UnitFile& unit);
-    void add_implied_order(const UnitFile& unit);
+    void add_links(const UnitFile& unit);
     void add_of_target(std::string_view target, std::string_view wanted, Relation relation,
                        bool said_by_target);
     [[nodiscard]] std::uint32_t find(std::string_view name) const;
@@ -50,8 +48,7 @@ private:
     const UnitSet& set_;
     std::vector<const UnitFile*> units_;  // by name
     std::unordered_map<std::string_view, std::uint32_t> index_;
-    std::vector<std::vector<Edge>> edges_;     // by from
-    std::unordered_set<std::uint64_t> plain_;  // of `after` and `before`: from and to in one
+    std::vector<std::vector<Edge>> edges_;  // by from
 };
 
 }  // namespace reeve::units

@@ -15,7 +15,7 @@ Reader::Reader(std::string_view name, const LoadOptions& options,
 Reader::Scope::Scope(Reader& reader, std::string_view key)
     : reader_{reader}, length_{reader.key_.size()} {
     if (length_ != 0) reader_.key_ += '.';
-    reader_.key_ += key;
+    reader_.key_ += printable(key);
 }
 
 void Reader::complain(const Node& where, std::string text, Severity severity) {

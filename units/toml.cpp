@@ -8,7 +8,8 @@
 
 // toml++ 3.3.0 (Debian 12) breaks its own preconditions on some malformed input, "[&" for one
 // (marzer/tomlplusplus#294): an abort with assertions, undefined behaviour without. In this file,
-// the only one that includes toml++, a broken precondition throws, in every build type.
+// the only one that includes toml++, a broken precondition throws, in every build type. What it
+// does with characters beyond ASCII it never gets to do: text_scan.hpp.
 namespace {
 struct BrokenPrecondition : std::runtime_error {
     BrokenPrecondition() : std::runtime_error{"malformed TOML"} {}
@@ -115,11 +116,21 @@ unsigned line_of_break(std::string_view text) {
     return static_cast<unsigned>(std::min(index, ends.size() - 1) + 1);
 }
 
+// As deep as TOML may nest.
+void restore_columns(Node& node, const ScannedText& scanned) {
+    node.column = scanned.source_column(node.line, node.column);
+    for (Node& item : node.items) restore_columns(item, scanned);
+    for (Entry& entry : node.entries) {
+        entry.column = scanned.source_column(entry.line, entry.column);
+        restore_columns(entry.value, scanned);
+    }
+}
+
 std::string sentence(std::string_view description) {
     std::string text = "syntax: ";
     constexpr std::string_view opening = "Error while ";
     if (description.starts_with(opening)) description.remove_prefix(opening.size());
-    return text.append(description);
+    return text.append(printable(description));
 }
 
 }  // namespace
@@ -127,10 +138,11 @@ std::string sentence(std::string_view description) {
 ParsedDocument parse_document(std::string_view text, std::uint16_t file) {
     ParsedDocument result;
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // byte order mark
-    result.error = scan(text);
+    const ScannedText scanned = scan(text);
+    result.error = scanned.error();
     if (result.error) return result;
     try {
-        const toml::table table = toml::parse(text);
+        const toml::table table = toml::parse(scanned.ascii());
         result.root.file = file;
         convert_table(table, result.root);
     } catch (const Refused& refused) {
@@ -139,9 +151,14 @@ ParsedDocument parse_document(std::string_view text, std::uint16_t file) {
         const auto& place = error.source().begin;
         result.error = {place.line, place.column, sentence(error.description())};
     } catch (const BrokenPrecondition& error) {
-        result.error = {line_of_break(text), 1, sentence(error.what())};
+        result.error = {line_of_break(scanned.ascii()), 1, sentence(error.what())};
     }
-    if (result.error) result.root = Node{};
+    if (result.error) {
+        result.root = Node{};
+        result.error->column = scanned.source_column(result.error->line, result.error->column);
+    } else if (scanned.ascii().data() != text.data()) {
+        restore_columns(result.root, scanned);
+    }
     return result;
 }
 
