@@ -99,6 +99,7 @@ std::optional<Answer> World::outcome_of_start(const Pending& pending) const {
         answer.text = "removed";
     } else if (pending.came_up || (unit.is_up() && !must_go(unit)) || unit.state() == State::done) {
         answer.verdict = Verdict::done;
+        if (unit.state() == State::done) answer.text = end_text(unit);
     } else if (unit.state() == State::failed) {
         answer.verdict = Verdict::failed;
         answer.text = end_text(unit);

@@ -14,15 +14,15 @@ void World::on(const ApplySet& set) {
 
     std::set<std::string_view> named;
     for (const units::UnitPtr& each : all) named.insert(each->name);
-    std::set<std::string_view> changed;
-    for (const auto& [name, unit] : graph.units())
-        if (unit->definition && !named.contains(name)) undefine(*unit);
-    for (const units::UnitPtr& each : set.units)
-        if (define(graph.exactly(each->name), each)) changed.insert(each->name);
-
     const std::set<std::string_view> masked{set.masked.begin(), set.masked.end()};
     for (const std::string& name : set.masked) graph.exactly(name);
-    for (const auto& [name, unit] : graph.units()) unit->masked = masked.contains(name);
+    for (const auto& [name, unit] : graph.units()) {
+        unit->masked = masked.contains(name);
+        if (unit->definition && !named.contains(name)) undefine(*unit);
+    }
+    std::set<std::string_view> changed;
+    for (const units::UnitPtr& each : set.units)
+        if (define(graph.exactly(each->name), each)) changed.insert(each->name);
     rewire_all();
 
     for (const std::string& name : set.restart) {
@@ -63,9 +63,10 @@ bool World::define(Unit& unit, const units::UnitPtr& definition) {
     if (unit.stale() && same(unit.seldom->of_run)) {  // back to what the run has
         unit.definition = definition;
         unit.seldom->of_run.reset();
+        --stale_;
         return false;
     }
-    if (unit.runs() && !unit.stale()) unit.edit().of_run = unit.definition;
+    if (unit.runs() && !unit.stale()) keep_for_run(unit);
     const bool changed = unit.definition != nullptr;
     unit.definition = definition;
     unit.defined_once = true;
@@ -78,13 +79,18 @@ bool World::define(Unit& unit, const units::UnitPtr& definition) {
     return true;
 }
 
-// A removed unit must go; gone, it is forgotten.
+void World::keep_for_run(Unit& unit) {
+    unit.edit().of_run = unit.definition;
+    ++stale_;
+}
+
+// A removed unit must go; gone, it is forgotten. Of a masked one is kept what was asked.
 void World::undefine(Unit& unit) {
     facts.drop_gate(unit);
-    if (unit.runs() && !unit.stale()) unit.edit().of_run = unit.definition;
+    if (unit.runs() && !unit.stale()) keep_for_run(unit);
     if (!unit.runs()) give_up_start(unit);
     const units::UnitPtr had = std::exchange(unit.definition, nullptr);
-    unit.asked = Asked::none;
+    if (!unit.masked) unit.asked = Asked::none;
     graph.drop_aliases(unit);
     unwatch_gate(unit);
     rewire(unit);
@@ -134,7 +140,7 @@ bool World::forget_the_oldest() {
 }
 
 // Units without a definition that have come to an end: their ids are dead. A name that others
-// use, or a mask, stays known under a new id.
+// use stays, under a new id.
 void World::retire_the_gone() {
     std::vector<Unit*> gone = std::exchange(gone_, {});
     std::ranges::sort(gone, ByName{});
@@ -147,7 +153,7 @@ void World::retire_the_gone() {
         std::erase(results, unit->id);
         std::erase(joining_, unit);
         deadlines.set(*unit, never);
-        if (!Graph::is_named(*unit) && !unit->masked) {
+        if (!Graph::is_named(*unit)) {
             std::erase(touched_, unit);
             graph.erase(*unit);
             continue;

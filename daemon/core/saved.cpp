@@ -130,6 +130,7 @@ void World::load(const std::vector<units::UnitPtr>& definitions, std::string_vie
         facts.add_gate(*unit);
         deadlines.set(*unit, unit->machine.next_deadline());
         if (unit->runs()) ++running_;
+        if (unit->stale()) ++stale_;
         if (unit->state() == State::starting) ++starting_;
         if (unit->machine.idle_waits() && !unit->machine.idle_over()) idle_.insert(unit.get());
         if (!unit->is_up() || unit->file() == nullptr) continue;

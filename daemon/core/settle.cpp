@@ -114,7 +114,7 @@ void World::look(Unit& unit) {
     switch (unit.state()) {
         case State::down:
             if (is_wanted(unit)) return try_start(unit);
-            if (!unit.definition) gone_.push_back(&unit);
+            if (!unit.definition && !unit.masked) gone_.push_back(&unit);
             return;
         case State::waiting:
             watch_gate(unit);
@@ -132,7 +132,7 @@ void World::look(Unit& unit) {
         case State::up:
         case State::reloading:
             if (gate_is_lost(unit) && unit.file()->predicates->gate_lost == units::GateLost::stop)
-                ask(unit, Asked::down, "gate");
+                ask(unit, Asked::down, "the loss of its gate");
             if (must_go(unit)) try_go(unit);
             return;
         case State::done:
@@ -243,6 +243,7 @@ void World::run_over(Unit& unit) {
     unwatch_gate(unit);
     facts.drop_gate(unit);
     unit.seldom->of_run.reset();
+    --stale_;
     unit.renewed = is_at_rest(unit.state());
     rewire(unit);
 }

@@ -81,19 +81,22 @@ void World::try_start(Unit& unit) {
     if (unit.state() == State::backoff && !unit.machine.backoff_over()) return;
     const bool hindered = unit.seldom && !unit.seldom->hindered.empty();
     if (must_go(unit) || hindered || in_the_way(unit) || !gate_holds(unit)) return hold_back(unit);
-    if (!idle_lets_start(unit) || !tests_let_start(unit) || !leases_let_start(unit)) {
-        if (unit.state() == State::down || unit.state() == State::backoff)
-            drive(unit, [&](Turn turn) { unit.machine.wait("about to start", turn); });
-        return;
-    }
-    begin(unit);
+    if (idle_lets_start(unit) && tests_let_start(unit) && leases_let_start(unit)) begin(unit);
+}
+
+// What must be asked for first takes time.
+void World::wait_for(Unit& unit, const char* what) {
+    if (unit.state() == State::down || unit.state() == State::backoff)
+        drive(unit, [&](Turn turn) { unit.machine.wait(what, turn); });
 }
 
 // Lines 1 to 4 do not hold: it waits.
 void World::hold_back(Unit& unit) {
     give_up_start(unit);
-    if (unit.state() == State::down || unit.state() == State::backoff)
-        drive(unit, [&](Turn turn) { unit.machine.wait(why_text(unit), turn); });
+    if (unit.state() == State::down || unit.state() == State::backoff) {
+        const std::string why = why_text(unit);
+        wait_for(unit, why.c_str());
+    }
 }
 
 // What was got for the start is given back.
@@ -114,8 +117,7 @@ bool World::idle_lets_start(Unit& unit) {
         return true;
     }
     if (!idle_.insert(&unit).second) return false;
-    if (unit.state() != State::waiting)
-        drive(unit, [&](Turn turn) { unit.machine.wait("idle", turn); });
+    wait_for(unit, "until nothing else is starting");
     unit.machine.wait_for_idle(later(now_, longest_idle_wait));
     deadlines.set(unit, unit.machine.next_deadline());
     return false;
@@ -144,6 +146,7 @@ bool World::tests_let_start(Unit& unit) {
         judge_tests(unit, nullptr);
         return unit.tests == Tests::passed;
     }
+    wait_for(unit, "condition");
     unit.tests = Tests::asked;
     out_.emplace_back(TestPredicates{unit.id});
     return false;
@@ -179,6 +182,7 @@ bool World::leases_let_start(Unit& unit) {
         case Leases::refused: return false;
         case Leases::none: break;
     }
+    wait_for(unit, "leases");
     unit.leases = Leases::asked;
     out_.emplace_back(AskLeases{unit.id});
     return false;
@@ -212,7 +216,9 @@ void World::over_limit(Unit& unit) {
 }
 
 std::string World::start_reason(const Unit& unit) const {
-    if (unit.state() == State::backoff) return "restart " + std::to_string(unit.machine.failures());
+    if (&unit == last_target) return "shutdown";
+    if (unit.state() == State::backoff && unit.machine.failures() > 0)
+        return "restart " + std::to_string(unit.machine.failures());
     if (unit.asked == Asked::up) return "asked by " + unit.seldom->asked_by;
     for (const Edge& edge : unit.edges)
         if (WantedRule::supports(edge)) return "wanted by " + std::string{edge.other->name};

@@ -29,7 +29,7 @@ bool World::bond_lost(const Unit& unit) noexcept {
 
 // Told to go when no unit ordered after it both runs and must go.
 void World::try_go(Unit& unit) {
-    if (held_by_later(unit)) return;
+    if (held_by_later(unit) && !holds_itself_up(unit)) return;
     const Going why = goes_by_decision(unit) ? Going::decision : Going::loss;
     drive(unit, [&](Turn turn) { unit.machine.go(why, go_reason(unit), turn); });
 }
@@ -49,6 +49,20 @@ bool World::held_by_later(Unit& unit) {
     return false;
 }
 
+// What runs keeps its old order, so old and new orders together may form a ring; each of it would
+// wait for the next. Nothing else does: a set with a ring is refused.
+bool World::holds_itself_up(const Unit& unit) const {
+    if (stale_ == 0) return false;
+    std::size_t steps = graph.units().size();
+    for (const Unit* next = unit.witness; next != nullptr && steps > 0; next = next->witness) {
+        if (next == &unit) return true;
+        const bool held = next->state() == State::starting || next->is_up();
+        if (!held) return false;
+        --steps;
+    }
+    return steps == 0;
+}
+
 std::string World::go_reason(const Unit& unit) const {
     if (unit.bounce) return "restart";
     if (unit.masked) return "masked";
@@ -56,10 +70,10 @@ std::string World::go_reason(const Unit& unit) const {
     if (unit.asked == Asked::down) return "asked down by " + unit.seldom->asked_by;
     if (phase == Phase::going) return "shutdown";
     const bool decided = goes_by_decision(unit);
+    if (decided && !is_wanted(unit)) return "no longer wanted";
     for (const Edge& edge : unit.edges)
         if (decided ? DecisionRule::supports(edge) : LossRule::supports(edge))
             return std::string{edge.other->name} + " must go";
-    if (decided) return "no longer wanted";
     return bond_lost(unit) ? "what it is bound to is no longer up" : "gate lost";
 }
 

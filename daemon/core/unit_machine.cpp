@@ -129,7 +129,10 @@ void UnitMachine::go(Going why, std::string reason, Turn turn) {
         case State::up:
         case State::reloading: {
             told_ = why;
-            if (turn.unit.kind != units::Kind::service) return finish(turn);
+            if (turn.unit.kind != units::Kind::service) {
+                detail_ = std::move(reason);
+                return finish(turn);
+            }
             if (state_ == State::starting) return terminate(std::move(reason), turn);
             return stop_orderly(std::move(reason), turn);
         }
@@ -210,9 +213,11 @@ void UnitMachine::spawn(units::Phase phase, Turn turn) {
     empty_ = false;
     if (phase == units::Phase::main) {
         main_alive_ = true;
+        main_executed_ = false;
         main_step_ = step_;
     } else {
         command_alive_ = true;
+        command_executed_ = false;
         command_step_ = step_;
         command_phase_ = phase;
     }
@@ -320,6 +325,27 @@ void UnitMachine::kill(Turn turn) {
         turn.out.emplace_back(SendSignal{turn.id, run_, SendSignal::Whom::control, sig_kill});
 }
 
+// The process exists only now: what was said to the unit before did not reach it.
+void UnitMachine::told_too_early(bool main, Turn turn) {
+    using Whom = SendSignal::Whom;
+    const units::Service& service = service_of(turn);
+    const Whom whom = main ? Whom::main : Whom::control;
+    const bool cut_short =
+        !main && ((doing_ == Doing::stop_commands && command_phase_ != units::Phase::stop) ||
+                  (doing_ == Doing::reload && deadline_ == never));
+    if (state_ == State::killing && deadline_ == never) {
+        turn.out.emplace_back(SendSignal{turn.id, run_, whom, sig_kill});
+    } else if (doing_ == Doing::terminating && service.kill_mode != units::KillMode::none && main) {
+        turn.out.emplace_back(SendSignal{turn.id, run_, whom, service.kill_signal});
+    } else if (doing_ == Doing::terminating && !main) {
+        const bool mild = service.kill_mode == units::KillMode::control_group;
+        turn.out.emplace_back(
+            SendSignal{turn.id, run_, whom, mild ? service.kill_signal : sig_kill});
+    } else if (cut_short) {
+        turn.out.emplace_back(SendSignal{turn.id, run_, whom, sig_kill});
+    }
+}
+
 void UnitMachine::missed_watchdog(Turn turn) {
     judge({Result::watchdog, false, true, "watchdog missed"});
     doing_ = Doing::ending_alone;
@@ -385,7 +411,9 @@ void UnitMachine::finish(Turn turn) {
     }
     if (decided) {
         if (!turn.wanted) return enter(State::down, never, detail_, turn);
-        return enter(State::waiting, later(turn.now, turn.unit.wait_timeout), detail_, turn);
+        std::string reason = detail_.empty() ? "still wanted" : detail_;
+        return enter(State::waiting, later(turn.now, turn.unit.wait_timeout), std::move(reason),
+                     turn);
     }
     if (told_ == Going::loss) return back_off("lost", least_backoff_of_a_loss, turn);
     switch (after_own_end(service_of(turn), result_, clean_, exit_)) {

@@ -140,6 +140,7 @@ private:
     void stop_orderly(std::string reason, Turn turn);
     void terminate(std::string reason, Turn turn);
     void kill(Turn turn);
+    void told_too_early(bool main, Turn turn);
     void look_whether_gone(Turn turn);
     void after_gone(Turn turn);
     void finish(Turn turn);
@@ -161,6 +162,8 @@ private:
     bool found_alive_ = false;
     bool command_alive_ = false;  // start-pre, start-post, reload, stop, stop-post
     bool empty_ = true;    // no process of the run is left; news older than a process is void
+    bool main_executed_ = false;     // Spawned came: a signal reaches it
+    bool command_executed_ = false;
     bool killed_ = false;  // KILL was needed
     bool announced_reload_ = false;  // RELOADING=1, and no READY=1 since
     bool reload_again_ = false;
@@ -186,7 +189,7 @@ private:
 template <class Archive>
 void UnitMachine::serialize(Archive& archive) {
     archive(state_, doing_, told_, result_, command_phase_, clean_, main_alive_, found_,
-            found_alive_, command_alive_, empty_, killed_, announced_reload_, reload_again_,
+            found_alive_, command_alive_, empty_, main_executed_, command_executed_, killed_, announced_reload_, reload_again_,
             reload_failed_, idle_over_, index_, errno_, step_, main_step_, command_step_, failures_,
             run_, starts_, since_, up_since_, deadline_, second_, exit_.code, exit_.signal,
             exit_.core_dumped, exit_.unknown, recent_, detail_);

@@ -40,8 +40,14 @@ UnitMachine::End UnitMachine::end_of(const ExitStatus& status, bool oom, bool fo
 }
 
 void UnitMachine::on(const Spawned& news, Turn turn) {
-    if (news.process.run != run_ || !main_alive_ || news.process.step != main_step_) return;
-    if (state_ != State::starting || doing_ != Doing::main) return;
+    if (news.process.run != run_) return;
+    if (command_alive_ && news.process.step == command_step_) {
+        if (!std::exchange(command_executed_, true)) told_too_early(false, turn);
+        return;
+    }
+    if (!main_alive_ || news.process.step != main_step_) return;
+    if (std::exchange(main_executed_, true)) return;
+    if (state_ != State::starting || doing_ != Doing::main) return told_too_early(true, turn);
     switch (turn.unit.service->type) {
         case units::Type::simple:
         case units::Type::exec:
@@ -199,7 +205,8 @@ void UnitMachine::main_ended_in_start(End end, Turn turn) {
         return;
     }
     const bool waits_for_ready = type == units::Type::notify || type == units::Type::forking;
-    if (doing_ == Doing::main && !waits_for_ready && type != units::Type::oneshot && end.spawned)
+    const bool up_when_executed = !waits_for_ready && type != units::Type::oneshot;
+    if (doing_ == Doing::main && up_when_executed && end.spawned)
         main_ready(turn);  // that it was executed is news that comes with its exit
     if (end.clean && waits_for_ready && !parent)
         end = {Result::protocol, false, true, "ended before it was ready: " + end.detail};

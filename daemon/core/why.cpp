@@ -58,6 +58,7 @@ std::vector<Reason> World::why(const Unit& unit, bool all) const {
         case State::done:
         case State::failed: add(to_string(unit.state()), end_text(unit)); return reasons;
         case State::backoff:
+            if (unit.machine.backoff_over()) break;
             add("backoff", "restart " + std::to_string(unit.machine.failures()));
             return reasons;
         case State::down:

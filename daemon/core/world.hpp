@@ -154,6 +154,7 @@ private:
     void try_start(Unit& unit);
     void begin(Unit& unit);
     void hold_back(Unit& unit);
+    void wait_for(Unit& unit, const char* what);
     void give_up_start(Unit& unit);
     [[nodiscard]] bool in_the_way(Unit& unit);
     [[nodiscard]] static Obstacle obstacle(const Unit& unit, const Edge& edge) noexcept;
@@ -173,6 +174,7 @@ private:
     // ── stop.cpp ──
     void try_go(Unit& unit);
     [[nodiscard]] bool held_by_later(Unit& unit);
+    [[nodiscard]] bool holds_itself_up(const Unit& unit) const;
     [[nodiscard]] std::string go_reason(const Unit& unit) const;
     void return_leases(Unit& unit);
 
@@ -213,6 +215,7 @@ private:
     void on(const AddUnit& news);
     bool define(Unit& unit, const units::UnitPtr& definition);
     void undefine(Unit& unit);
+    void keep_for_run(Unit& unit);
     void rewire(Unit& unit);
     void rewire_all();
     Unit& add_unit(const units::UnitPtr& definition);
@@ -254,6 +257,7 @@ private:
     std::vector<Unit*> joining_;          // shutdown waits for their ends
     std::uint32_t starting_ = 0;
     std::uint32_t running_ = 0;
+    std::uint32_t stale_ = 0;      // run with another definition than the current one
 };
 
 // One step of the unit's machine; what it reports is followed up.

@@ -55,13 +55,16 @@ std::string Story::run(const std::string& line) {
     if (!applied_) text = apply();
     if (verb == "apply") return text + apply();
     if (verb == "advance") return text + advance(duration(word(in)));
-    for (auto step : {&Story::ask, &Story::happen, &Story::show})
-        if (std::string more = (this->*step)(verb, in); !more.empty()) {
-            if (more != "\n") text += more;
-            break;
-        } else if (step == &Story::show) {
-            text += "unknown command: " + verb + "\n";
-        }
+    for (auto step : {&Story::ask, &Story::show, &Story::happen}) {
+        const std::string more = (this->*step)(verb, in);
+        if (!more.empty()) return text + (more == "\n" ? "" : more);
+    }
+    throw std::invalid_argument{"unknown command: " + line};
+}
+
+std::string Story::feed(const Event& event) {
+    for (const UnitId unit : engine.all()) names_[unit] = engine.name(unit);
+    const std::vector<Action> actions = engine.handle(event, now);
     if (save_and_load) {
         std::vector<units::UnitPtr> all;
         for (const UnitId unit : engine.all()) {
@@ -71,6 +74,10 @@ std::string Story::run(const std::string& line) {
         }
         engine = Engine::load({}, all, engine.save());
     }
+    const auto at = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch());
+    std::string text;
+    for (const Action& action : actions)
+        text += std::to_string(at.count()) + "ms " + text_of(action) + "\n";
     return text;
 }
 
@@ -192,11 +199,12 @@ std::string Story::happen(const std::string& verb, std::istream& in) {
             news.empty = news.empty && more != "leaving";
             news.oom |= more == "oom";
         }
+        last_exit_[unit] = news;
         text = feed(news);
     } else if (verb == "no-exec") {
         text = feed(SpawnFailed{take(unit, "").ref, "exec", 2, true});
     } else if (verb == "again") {  // the last exit once more: old news
-        text = feed(Exited{{id(unit), run_of(), 1}, {}, false, true});
+        text = feed(last_exit_.at(unit));
     } else if (verb == "empty") {
         text = feed(Emptied{id(unit), run_of()});
     } else if (verb == "main-found") {
@@ -256,6 +264,19 @@ std::string Story::show(const std::string& verb, std::istream& in) {
         masked_.erase(word(in));
         return "\n";
     }
+    if (verb == "why") {
+        for (const Reason& reason : engine.why(id(word(in)), now))
+            text += reason.kind + ": " + reason.what + "\n";
+        return text.empty() ? "\n" : text;
+    }
+    if (verb == "view") {
+        const UnitView view = engine.view(id(word(in)));
+        text = std::string{core::to_string(view.state)} + ", result " +
+               std::string{core::to_string(view.result)} + ", asked " +
+               std::string{core::to_string(view.asked)};
+        if (!view.detail.empty()) text += ", " + view.detail;
+        return text + (view.stale ? ", stale\n" : "\n");
+    }
     if (verb == "remove") {
         definitions_.erase(word(in));
         return "\n";
@@ -275,17 +296,6 @@ std::string Story::advance(Duration by) {
         text += feed(TimePassed{});
     }
     now = end;
-    return text;
-}
-
-std::string Story::feed(const Event& event) {
-    std::string text;
-    for (const UnitId unit : engine.all()) names_[unit] = engine.name(unit);
-    for (const Action& action : engine.handle(event, now)) {
-        const auto at =
-            std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch());
-        text += std::to_string(at.count()) + "ms " + text_of(action) + "\n";
-    }
     return text;
 }
 

@@ -47,6 +47,7 @@ private:
     bool applied_ = false;
     std::uint64_t requests_ = 0;
     std::map<std::string, std::vector<Process>> alive_;
+    std::map<std::string, Exited> last_exit_;
     std::map<UnitId, std::string> names_;
 };
 
