@@ -38,10 +38,12 @@ struct Bus::Impl {
 
     void tell() {
         const News now = std::exchange(news, {});
-        private_socket.for_each([&](Connection& client) {
+        const auto tell_one = [&](Connection& client) {
+            if (client.listens()) client.check_backlog();
             if (client.listens()) now.tell(client);
-        });
-        if (message_bus.has_name()) now.tell(*message_bus.current());
+        };
+        private_socket.for_each(tell_one);
+        if (message_bus.has_name()) tell_one(*message_bus.current());
     }
 
     std::string_view name(core::UnitId unit) const { return context.backend.engine().name(unit); }

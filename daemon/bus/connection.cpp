@@ -7,8 +7,9 @@ namespace reeve::bus {
 
 namespace {
 
-// sd-bus itself would keep 393,216. What the socket holds (some 200 KiB) comes on top.
-constexpr std::uint64_t backlog_limit = 1'024;
+// sd-bus itself would keep 393,216 messages. What the socket holds comes on top.
+constexpr std::uint64_t messages_limit = 1'024;     // and 4 for each unit
+constexpr std::size_t descriptions_limit = 16'384;  // about 16 MiB
 
 void refuse(sd_bus_message* message, const char* name, const char* text) noexcept {
     sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -19,15 +20,20 @@ void refuse(sd_bus_message* message, const char* name, const char* text) noexcep
 
 }  // namespace
 
-void Connection::send(sd_bus_message* message) noexcept {
+void Connection::send(sd_bus_message* message, std::size_t descriptions) noexcept {
     if (!bus_) return;
     sd_bus_send(bus_.get(), message, nullptr);  // fails when the other end has gone: its loss
-    check_backlog();
+    descriptions_waiting_ += descriptions;
 }
 
 void Connection::check_backlog() noexcept {
     std::uint64_t waiting = 0;
-    if (bus_ && sd_bus_get_n_queued_write(bus_.get(), &waiting) >= 0 && waiting > backlog_limit) {
+    if (!bus_ || sd_bus_get_n_queued_write(bus_.get(), &waiting) < 0) return;
+    if (waiting == 0) descriptions_waiting_ = 0;
+    if (waiting <= messages_limit && descriptions_waiting_ <= descriptions_limit) return;
+    const std::size_t units = context_.backend.engine().all().size();
+    if (waiting > messages_limit + 4 * units ||
+        descriptions_waiting_ > descriptions_limit + units) {
         drop("it does not read");
     }
 }

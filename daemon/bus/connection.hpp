@@ -59,8 +59,10 @@ public:
     // The connection is of no use any more; its owner lets it go soon, not within this call.
     virtual void drop(const char* why) noexcept = 0;
 
-    // Sends a message of ours. A client that lets too many wait is dropped.
-    void send(sd_bus_message* message) noexcept;
+    // Sends a message of ours, whatever waits already. descriptions: of units, in the message.
+    void send(sd_bus_message* message, std::size_t descriptions = 0) noexcept;
+    // Drops the client if it lets too much wait. To be called before more is made for it, so that
+    // one burst, as when all units start, is never held against anybody.
     void check_backlog() noexcept;
 
     [[nodiscard]] sd_bus* bus() const noexcept { return bus_.get(); }
@@ -73,6 +75,9 @@ protected:
     Context& context_;
     const std::uint64_t id_;
     ConnectedBus bus_;
+
+private:
+    std::size_t descriptions_waiting_ = 0;  // at most; since nothing waited
 };
 
 // The objects of org.reeve1.xml on this connection, in objects.cpp. Throws std::system_error.

@@ -78,9 +78,10 @@ void list(Call& call) {
     const auto names = filter.list("names").value_or(std::vector<std::string>{});
     filter.finish();
     const core::Engine& engine = call.context.backend.engine();
+    const auto chosen = select(engine, names, false);
     const posix::MessagePtr reply = new_reply(call.message);
     append_container(reply.get(), 'a', "(ssssts)", [&] {
-        for (const core::UnitId unit : select(engine, names, false)) {
+        for (const core::UnitId unit : chosen) {
             const core::UnitView view = engine.view(unit);
             const std::string kind = kind_of(view);
             const std::string state{to_string(view.state)};
@@ -91,7 +92,7 @@ void list(Call& call) {
                    view.definition ? view.definition->description.c_str() : "");
         }
     });
-    call.connection.send(reply.get());
+    call.connection.send(reply.get(), chosen.size() / 8);
 }
 
 void describe(Call& call) {
@@ -102,16 +103,17 @@ void describe(Call& call) {
     const auto kinds = options.list("kinds");
     options.finish();
     const Backend& backend = call.context.backend;
+    const auto chosen = select(backend.engine(), names, true);
     const posix::MessagePtr reply = new_reply(call.message);
     append_container(reply.get(), 'a', "a{sv}", [&] {
-        for (const core::UnitId unit : select(backend.engine(), names, true)) {
+        for (const core::UnitId unit : chosen) {
             const UnitSnapshot shown = snapshot(backend, unit);
             if (!any_of(states, to_string(shown.view.state))) continue;
             if (!any_of(kinds, kind_of(shown.view))) continue;
             append_description(reply.get(), shown, wanted);
         }
     });
-    call.connection.send(reply.get());
+    call.connection.send(reply.get(), chosen.size());
 }
 
 void definition(Call& call) {

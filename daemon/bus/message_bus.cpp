@@ -72,7 +72,6 @@ MessageBus::MessageBus(Context& context, std::uint64_t id, sd_event* loop,
     sd_bus* const bus = bus_.get();
     check_sd(sd_bus_set_address(bus, address.c_str()), "address of the bus");
     check_sd(sd_bus_set_bus_client(bus, 1), "connect to the bus");
-    check_sd(sd_bus_set_watch_bind(bus, 1), "connect to the bus");
     check_sd(sd_bus_set_connected_signal(bus, 1), "connect to the bus");
     check_sd(sd_bus_negotiate_fds(bus, 1), "connect to the bus");
     check_sd(sd_bus_set_close_on_exit(bus, 0), "connect to the bus");  // it would flush, and wait
@@ -96,7 +95,6 @@ int MessageBus::on_message(sd_bus_message* message, void* self, sd_bus_error*) n
         auto* const bus = static_cast<MessageBus*>(self);
         const char* name = nullptr;
         if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Connected") > 0) {
-            bus->is_connected_ = true;
             bus->request_name();
         } else if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Disconnected") >
                    0) {
@@ -117,8 +115,9 @@ int MessageBus::on_message(sd_bus_message* message, void* self, sd_bus_error*) n
 }
 
 void MessageBus::request_name() {
-    // Without a flag: if another has it, we stand in line and get it when that one goes.
-    check_sd(sd_bus_request_name_async(bus_.get(), nullptr, api::bus_name, 0, on_name_reply, this),
+    // If another has it, we stand in line and get it when that one goes.
+    check_sd(sd_bus_request_name_async(bus_.get(), nullptr, api::bus_name, SD_BUS_NAME_QUEUE,
+                                       on_name_reply, this),
              "request name");
 }
 

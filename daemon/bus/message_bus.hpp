@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/bus/connection.hpp"
+#include "daemon/bus/socket_watch.hpp"
 
 namespace reeve::bus {
 
@@ -19,7 +20,7 @@ public:
         std::function<void(const char* why)> no_name;  // another has the name, or we may not
         std::function<void()> has_name;
     };
-    // Begins to connect; a socket that does not exist yet is watched for. Throws std::system_error.
+    // Begins to connect. Throws std::system_error: nobody listens there.
     MessageBus(Context& context, std::uint64_t id, sd_event* loop, const std::string& address,
                News news);
 
@@ -27,7 +28,6 @@ public:
     [[nodiscard]] bool listens() const noexcept override { return owns_name_; }
     void drop(const char* why) noexcept override;
     [[nodiscard]] bool is_dropped() const noexcept { return is_dropped_; }
-    [[nodiscard]] bool is_connected() const noexcept { return is_connected_; }
 
 private:
     struct Parked {
@@ -54,17 +54,16 @@ private:
     void make_room();
 
     News news_;
-    bool is_connected_ = false;
     bool is_dropped_ = false;
     bool owns_name_ = false;
     std::map<std::string, Client, std::less<>> clients_;
 };
 
-// Keeps one MessageBus alive. While nothing answers it tries again with growing pauses, and after
+// Keeps one MessageBus alive. While nobody listens it tries again with growing pauses, and after
 // a minute only watches for the socket, so that a board without a bus sleeps.
 class MessageBusLink {
 public:
-    MessageBusLink(sd_event* loop, Context& context, std::string address);
+    MessageBusLink(sd_event* loop, Context& context, const std::string& address);
 
     void reconnect();  // now
     [[nodiscard]] bool has_name() const noexcept { return current_ && current_->listens(); }
@@ -72,19 +71,22 @@ public:
 
 private:
     static int on_time(sd_event_source*, std::uint64_t, void* self) noexcept;
-    void time_over();
+    void try_again();
     void connect();
+    void failed(const std::system_error& error);
     void let_go();
-    void arm(std::uint64_t delay);
+    void arm_timer();
     void say_no_name(const char* why);
+    void got_name();
 
     sd_event* loop_;
     Context& context_;
     std::string address_;
+    SocketWatch watch_;
     std::unique_ptr<MessageBus> current_;
     posix::SourcePtr timer_;
     std::uint64_t generation_ = 0;
-    unsigned attempts_ = 0;  // since the name was ours
+    unsigned attempts_ = 0;  // since the name was ours, or somebody began to listen
     std::string said_;       // why we have no name; said once
 };
 

@@ -22,16 +22,23 @@ std::uint64_t pause(unsigned attempts) {
     return std::min(longest_pause, first_pause << std::min(attempts, 12U));
 }
 
+// Anything but a local socket would be resolved or spawned while the loop stands still.
+std::string local(const std::string& address) {
+    if (address.empty() || address.starts_with("unix:")) return address;
+    log::warn("bus: {} is no local socket (unix:…); only the private socket is served", address);
+    return {};
+}
+
 }  // namespace
 
-MessageBusLink::MessageBusLink(sd_event* loop, Context& context, std::string address)
-    : loop_{loop}, context_{context}, address_{std::move(address)} {
-    // Anything but a local socket would be resolved or spawned while the loop stands still.
-    if (!address_.empty() && !address_.starts_with("unix:")) {
-        log::warn("bus: {} is no local socket (unix:…); only the private socket is served",
-                  address_);
-        address_.clear();
-    }
+MessageBusLink::MessageBusLink(sd_event* loop, Context& context, const std::string& address)
+    : loop_{loop},
+      context_{context},
+      address_{local(address)},
+      watch_{loop, SocketWatch::path_in(address_), [this] {
+                 attempts_ = 0;
+                 try_again();
+             }} {
     if (address_.empty()) return;
     sd_event_source* made = nullptr;
     check_sd(sd_event_add_time(loop, &made, CLOCK_MONOTONIC, 0, 1, on_time, this),
@@ -41,8 +48,8 @@ MessageBusLink::MessageBusLink(sd_event* loop, Context& context, std::string add
     connect();
 }
 
-void MessageBusLink::arm(std::uint64_t delay) {
-    check_sd(sd_event_source_set_time_relative(timer_.get(), delay), "timer of the bus");
+void MessageBusLink::arm_timer() {
+    check_sd(sd_event_source_set_time_relative(timer_.get(), pause(attempts_)), "timer of the bus");
     check_sd(sd_event_source_set_enabled(timer_.get(), SD_EVENT_ONESHOT), "timer of the bus");
 }
 
@@ -66,36 +73,45 @@ void MessageBusLink::say_no_name(const char* why) {
     log::warn("bus: cannot own {}: {}", api::bus_name, why);
 }
 
+void MessageBusLink::got_name() {
+    attempts_ = 0;
+    said_.clear();
+    watch_.disarm();
+    log::info("bus: {} is ours", api::bus_name);
+}
+
 void MessageBusLink::connect() {
     ++attempts_;
+    watch_.arm();  // before we look, so that nothing is missed in between
     // Ids of peers count from below, so these never meet them.
     constexpr std::uint64_t first_id = std::uint64_t{1} << 63;
     try {
         current_ = std::make_unique<MessageBus>(
             context_, first_id + ++generation_, loop_, address_,
-            MessageBus::News{.dropped = [this] { arm(pause(attempts_)); },
+            MessageBus::News{.dropped = [this] { arm_timer(); },
                              .no_name = [this](const char* why) { say_no_name(why); },
-                             .has_name =
-                                 [this] {
-                                     attempts_ = 0;
-                                     said_.clear();
-                                     log::info("bus: {} is ours", api::bus_name);
-                                 }});
+                             .has_name = [this] { got_name(); }});
     } catch (const std::system_error& e) {
-        log::debug("bus: {}", e.what());
-        arm(pause(attempts_));
-        return;
+        failed(e);
     }
-    // A socket that was bound but did not listen yet when we looked is not told again.
-    if (attempts_ < restless_attempts) arm(pause(attempts_) + 40'000);
+}
+
+void MessageBusLink::failed(const std::system_error& error) {
+    log::debug("bus: {}", error.what());
+    const int why = error.code().value();
+    const bool nobody_there = why == ENOENT || why == ECONNREFUSED;
+    // The watch tells when somebody comes. The first tries are for one who has bound the socket
+    // but does not listen yet; of that moment nothing is told.
+    if (nobody_there && watch_.can_watch() && attempts_ > restless_attempts) return;
+    arm_timer();
 }
 
 int MessageBusLink::on_time(sd_event_source*, std::uint64_t, void* self) noexcept {
-    return posix::guarded("bus", [&] { static_cast<MessageBusLink*>(self)->time_over(); });
+    return posix::guarded("bus", [&] { static_cast<MessageBusLink*>(self)->try_again(); });
 }
 
-void MessageBusLink::time_over() {
-    if (current_ && !current_->is_dropped() && current_->is_connected()) return;
+void MessageBusLink::try_again() {
+    if (current_ && !current_->is_dropped()) return;  // on its way, or there
     let_go();
     connect();
 }

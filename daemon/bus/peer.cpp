@@ -1,11 +1,14 @@
 #include "daemon/bus/peer.hpp"
 
+#include <sys/socket.h>
+
 #include "hal/posix/callback.hpp"
 #include "hal/posix/check.hpp"
 #include "hal/posix/log.hpp"
 
 namespace reeve::bus {
 
+using posix::check;
 using posix::check_sd;
 
 namespace {
@@ -37,6 +40,11 @@ Peer::Peer(Context& context, std::uint64_t id, sd_event* loop, posix::Fd socket,
     add_objects(*this);
     add_driver(*this);
     check_sd(sd_bus_start(bus), "private connection");
+    // As root sd-bus has raised this to 8 MiB: too much to hold for one who does not read.
+    const int send_buffer = 128 << 10;
+    const int fd = check_sd(sd_bus_get_fd(bus), "private connection");
+    check(::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer)),
+          "send buffer");
     check_sd(sd_bus_attach_event(bus, loop, SD_EVENT_PRIORITY_NORMAL), "private connection");
 }
 

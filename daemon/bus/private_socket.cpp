@@ -12,6 +12,7 @@
 #include "daemon/bus/requests.hpp"
 #include "hal/posix/callback.hpp"
 #include "hal/posix/check.hpp"
+#include "hal/posix/log.hpp"
 
 namespace reeve::bus {
 
@@ -111,8 +112,13 @@ void PrivateSocket::add(posix::Fd socket) {
     const Credentials caller = peer_credentials(socket.get());
     const auto same = std::ranges::count(peers_, caller.uid, &Peer::user);
     if (same >= clients_of_one_user && !context_.access.may_control(caller)) return;
-    peers_.emplace_back(context_, ++last_id_, loop_, std::move(socket), server_id_,
-                        [this] { sd_event_source_set_enabled(reaper_.get(), SD_EVENT_ONESHOT); });
+    try {
+        peers_.emplace_back(context_, ++last_id_, loop_, std::move(socket), server_id_, [this] {
+            sd_event_source_set_enabled(reaper_.get(), SD_EVENT_ONESHOT);
+        });
+    } catch (const std::system_error& e) {
+        log::debug("bus: client of uid {}: {}", caller.uid, e.what());  // gone before it began
+    }
 }
 
 void PrivateSocket::reap() {

@@ -20,10 +20,9 @@ std::optional<int> number(std::string_view text) {
 std::optional<int> signal_number(std::string_view name) {
     if (name.starts_with("SIG")) name.remove_prefix(3);
     std::optional<int> found = number(name);
-    if (name.starts_with("RTMIN")) {
-        name.remove_prefix(5);
-        if (name.starts_with('+')) name.remove_prefix(1);
-        const auto above = name.empty() ? 0 : number(name);
+    if (name == "RTMIN") found = SIGRTMIN;
+    if (name.starts_with("RTMIN+")) {
+        const auto above = number(name.substr(6));
         if (above && *above >= 0 && *above <= SIGRTMAX - SIGRTMIN) found = SIGRTMIN + *above;
     }
     for (int signal = 1; !found && signal < 32; ++signal) {
