@@ -45,19 +45,22 @@ std::optional<std::uint32_t> account_number(std::string_view text) noexcept {
 }
 
 std::string to_line(const AccountQuery& query) {
-    return query.user + "\t" + query.group + "\n";
+    std::string line = query.user;
+    line.append("\t").append(query.group).append("\n");
+    return line;
 }
 
 std::string to_line(const AccountAnswer& answer) {
-    std::string line = answer.query.user + "\t" + answer.query.group + "\t" + answer.unknown;
     const Account& account = answer.account;
-    line +=
-        "\t" + std::to_string(account.identity.uid) + "\t" + std::to_string(account.identity.gid);
-    line += "\t";
-    for (const gid_t group : account.identity.groups) line += std::to_string(group) + ",";
+    std::string line = answer.query.user;
+    line.append("\t").append(answer.query.group).append("\t").append(answer.unknown);
+    line.append("\t").append(std::to_string(account.identity.uid));
+    line.append("\t").append(std::to_string(account.identity.gid)).append("\t");
+    for (const gid_t group : account.identity.groups)
+        line.append(std::to_string(group)).append(",");
     for (const std::string& text : {account.name, account.home, account.shell})
-        line += "\t" + plain(text);
-    return line + "\n";
+        line.append("\t").append(plain(text));
+    return line.append("\n");
 }
 
 std::optional<AccountQuery> parse_account_query(std::string_view line) {

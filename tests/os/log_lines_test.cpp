@@ -102,7 +102,7 @@ TEST(LineAssembler, GivesTheSameLinesHoweverTheBytesAreCut) {
     const std::string text = "a\nbb\n\nccc\n" + std::string(9000, 'z') + "\nend\n";
     Bench whole;
     whole.piece(out, text);
-    for (const std::size_t cut : {1, 2, 3, 7, 4096, 8191, 8192, 8193}) {
+    for (const std::size_t cut : {1U, 2U, 3U, 7U, 4096U, 8191U, 8192U, 8193U}) {
         Bench pieces;
         for (std::size_t i = 0; i < text.size(); i += cut)
             pieces.piece(out, std::string_view{text}.substr(i, cut), i == 0 || text[i - 1] == '\n');

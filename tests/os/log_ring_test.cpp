@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <array>
+#include <filesystem>
 #include <random>
 #include <string>
 #include <thread>
@@ -48,6 +50,19 @@ std::string numbered(std::uint64_t from, std::size_t size) {
     return text;
 }
 
+// What the kernel has allotted to the one ring of this process, in bytes.
+std::uint64_t allotted() {
+    for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"}) {
+        std::error_code gone;
+        const auto target = std::filesystem::read_symlink(entry, gone).string();
+        if (target.find("memfd:reeve-log") == target.npos) continue;
+        struct stat now {};
+        EXPECT_EQ(::stat(entry.path().c_str(), &now), 0);
+        return static_cast<std::uint64_t>(now.st_blocks) * 512;
+    }
+    return 0;
+}
+
 TEST(LogRing, GivesBackWhatItTookWithItsStamp) {
     LogRing ring{16 << 10, 16 << 10};
     const Pipe pipe;
@@ -78,6 +93,7 @@ TEST(LogRing, GivesBackWhatItTookWithItsStamp) {
 TEST(LogRing, UsesNoMemoryBeforeBytesCome) {
     const LogRing ring{1 << 20, 1 << 20};
     EXPECT_EQ(ring.memory(), 0U);
+    EXPECT_EQ(allotted(), 0U);
 }
 
 TEST(LogRing, KeepsTheNewestAndCountsExactlyWhatItLost) {
@@ -125,6 +141,7 @@ TEST(LogRing, GivesMemoryBackWhenTheReaderHasCaughtUp) {
         EXPECT_TRUE(text == numbered(put - text.size(), text.size()));
         ring.trim(cursor.piece);
         EXPECT_LE(ring.memory(), 48U << 10);
+        EXPECT_LE(allotted(), 64U << 10);
         cursor = ring.oldest();
         const std::string kept = read_all(ring, cursor, lost);
         EXPECT_GE(kept.size(), 16U << 10) << "the window stays";
@@ -142,6 +159,7 @@ TEST(LogRing, DoesNotGrowWhenItMayNot) {
         while (ring.take(pipe.in.get(), stamp) > 0) continue;
     }
     EXPECT_LE(ring.memory(), 80U << 10) << "16 KiB, pages in the making, the index";
+    EXPECT_LE(allotted(), 96U << 10);
     LogRing::Cursor cursor = ring.oldest();
     std::uint64_t lost = 0;
     const std::string text = read_all(ring, cursor, lost);
