@@ -26,7 +26,8 @@ namespace {
 // Folders of runs that are over, kept for the next start: making one anew costs a restart a tenth
 // of its time, keeping one costs the kernel 7 kB.
 constexpr std::size_t idle_kept = 16;
-constexpr int kill_rounds = 50;  // of killing by hand, one a turn of the loop
+constexpr int patience_for_exec = 100;  // looks
+constexpr int kill_rounds = 50;         // of killing by hand, one a turn of the loop
 
 }  // namespace
 
@@ -46,6 +47,7 @@ struct Containment::Impl {
     std::deque<core::UnitId> idle;
     RunTracker tracker;
     bool look_deferred = false;
+    int looks_while_unsettled = 0;
     bool told_degraded = false;
     std::shared_ptr<int> alive = std::make_shared<int>();  // for what is deferred
 
@@ -136,19 +138,29 @@ struct Containment::Impl {
             const RunTracker::Key key{id, unit.run};
             if (!tracker.has_known(key) && tracker.members(key).empty()) empty.push_back(key);
         }
+        if (!empty.empty() && !tracker.is_settled() &&
+            ++looks_while_unsettled < patience_for_exec) {
+            look_later();
+            return;
+        }
+        looks_while_unsettled = 0;
         for (const auto& [id, run] : empty) announce(id, run);
     }
 
     void kill_by_hand(core::UnitId id, core::RunId run, int rounds) {
         Unit* const unit = find(id, run);
-        if (unit == nullptr || rounds == 0) return;
+        if (unit == nullptr) return;
+        if (rounds == 0) {
+            log::warn("run {}: some of its processes do not die", static_cast<std::uint64_t>(run));
+            return;
+        }
         if (unit->cgroup) {
             unit->cgroup.freeze_and_kill();
             if (!unit->cgroup.read_events().populated) return;
         } else {
             // Stopped first, so that they cannot make more while the others are killed.
             const auto members = tracker.members({id, run});
-            if (members.empty()) return;
+            if (members.empty() && tracker.is_settled()) return;
             for (const ProcessId& each : members) send_signal(each, SIGSTOP);
             for (const ProcessId& each : members) send_signal(each, SIGKILL);
         }

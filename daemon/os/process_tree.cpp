@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <memory>
@@ -52,7 +53,9 @@ std::vector<ProcessInfo> by_children_files(bool& supported) {
     std::vector<ProcessInfo> found;
     std::vector<pid_t> children;
     supported = append_children(::getpid(), children);
-    for (std::size_t next = 0; supported && next < children.size(); ++next) {
+    // Bounded: who forks faster than we read would keep us here.
+    constexpr std::size_t limit = 65'536;
+    for (std::size_t next = 0; supported && next < std::min(children.size(), limit); ++next) {
         const ProcessInfo info = process_info(children[next]);
         if (info.id.start == 0) continue;
         if (!info.zombie) found.push_back(info);
@@ -121,6 +124,11 @@ std::string run_mark(pid_t pid) {
         rest.remove_prefix(std::min(rest.size(), variable.size() + 1));
     }
     return {};
+}
+
+bool is_in_exec(pid_t pid) {
+    const auto arguments = read_whole(proc(pid, "/cmdline"));
+    return arguments && arguments->empty();
 }
 
 bool in_cgroup(pid_t pid, std::string_view path) {

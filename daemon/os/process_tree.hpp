@@ -34,6 +34,10 @@ std::vector<ProcessInfo> descendants();
 // writes its title over the environment has none.
 std::string run_mark(pid_t pid);
 
+// It has a new memory, but exec has not yet put arguments and environment there: nothing can be
+// told from them. Lasts microseconds, unless the file system of its program hangs.
+bool is_in_exec(pid_t pid);
+
 bool in_cgroup(pid_t pid, std::string_view path);  // or in one below it
 
 // Sends through a pidfd, if it is still that process.

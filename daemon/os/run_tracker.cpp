@@ -34,6 +34,7 @@ void RunTracker::remove(Key run) {
 
 // Parents come before their children, so one pass passes a membership down.
 void RunTracker::look() {
+    settled_ = true;
     const auto processes = descendants();
     const pid_t own_session = ::getsid(0);  // of those that are still between clone and setsid
     std::map<ProcessId, Key> found;
@@ -58,7 +59,11 @@ void RunTracker::look() {
     }
     for (const ProcessInfo& info : unsure) {
         const auto session = sessions.find(info.session);
-        if (session != sessions.end()) take(info, Key{session->second});
+        if (session != sessions.end()) {
+            take(info, Key{session->second});
+        } else if (is_in_exec(info.id.pid)) {
+            settled_ = false;
+        }
     }
     known_ = std::move(found);
 }

@@ -22,6 +22,8 @@ public:
 
     // The processes of the run, found anew.
     std::vector<ProcessId> members(Key run);
+    // False: at the last look a process was in the midst of exec, so that members() may miss it.
+    [[nodiscard]] bool is_settled() const noexcept { return settled_; }
     // One that was known to be of the run is alive; cheap, and false proves nothing.
     bool has_known(Key run);
     // Is of the run; or it descends from us, nobody else's, and began after the run: a PID file
@@ -41,6 +43,7 @@ private:
     std::map<Key, Run> runs_;
     std::map<std::string, Key, std::less<>> by_mark_;
     std::map<ProcessId, Key> known_;
+    bool settled_ = true;
 };
 
 }  // namespace reeve::os

@@ -144,8 +144,7 @@ void Spawner::make(ChildOrder& order, const SpawnPlan& plan) noexcept {
     pid_t pid = -ENOSYS;
     auto& missing = *environment_.clone3_missing;
     if (!missing.load()) pid = by_clone3(order, plan.cgroup);
-    // EPERM: a seccomp filter of a container, for nothing we ask of clone3 needs a privilege.
-    if (pid == -ENOSYS || pid == -EPERM) {
+    if (pid == -ENOSYS) {  // by a seccomp filter of a container, or the architecture
         missing.store(true);
         pid = by_vfork(order, plan.cgroup);
     }
