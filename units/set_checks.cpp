@@ -212,14 +212,17 @@ std::vector<Finding> check_cycles(const UnitSet& set) {
     std::vector<Finding> findings;
     for (const auto& cycle : graph.cycles()) {
         const std::string text = "ordering cycle: " + graph.describe(cycle.loop);
+        // By the unit that says it, so that each is told with the line of its own.
+        std::map<std::uint32_t, const Edge*> said;
+        for (const Edge& edge : cycle.loop)
+            said.try_emplace(edge.said_by_from ? edge.from : edge.to, &edge);
         for (const std::uint32_t member : cycle.members) {
             Finding finding{Severity::error, graph.unit(member).name, {}, {}, {}, text, true};
-            for (const Edge& edge : cycle.loop) {
-                if ((edge.said_by_from ? edge.from : edge.to) != member) continue;
+            if (const auto found = said.find(member); found != said.end()) {
+                const Edge& edge = *found->second;
                 finding.table = "unit";
                 finding.key = to_string(edge.relation);
                 finding.value = graph.unit(edge.said_by_from ? edge.to : edge.from).name;
-                break;
             }
             findings.push_back(std::move(finding));
         }
