@@ -13,7 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/corpus" "$work/found"
 [ ! -d "$corpus" ] || cp -R "$corpus/." "$work/corpus"
-set -- -max_len=4096 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+set -- -max_len=4096 -timeout=60 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="$work/found/"
 [ ! -f "$here/$name.dict" ] || set -- "$@" -dict="$here/$name.dict"
 
