@@ -23,6 +23,8 @@ void World::answer(RequestId id, Verdict verdict, const Unit* unit, std::string 
 
 void World::await(const Caller& caller, Pending pending) {
     if (caller.id == RequestId{0}) return;
+    if (phase == Phase::ended)
+        return answer(caller.id, Verdict::cancelled, pending.unit, "the manager ends");
     requests.add(caller.id, std::move(pending));
 }
 
@@ -45,6 +47,15 @@ void World::answer_what_is_due() {
                    std::string{to_string(pending.rest.front()->state())};
         answer(id, Verdict::still_waiting, pending.unit, std::move(text));
         requests.remove(id);
+    }
+}
+
+void World::cancel_all_requests() {
+    answer_what_is_due();
+    while (!requests.all().empty()) {
+        const auto& [id, pending] = *requests.all().begin();
+        answer(id, Verdict::cancelled, pending.unit, "the manager ends");
+        requests.remove(RequestId{id});
     }
 }
 

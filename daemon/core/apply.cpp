@@ -120,7 +120,7 @@ void World::rewire_all() {
     facts.tidy();
     for (const auto& [name, unit] : graph.units()) {
         unit->support = {};
-        if (unit->leases == Leases::refused) unit->leases = Leases::none;
+        if (unit->leases == Leases::refused) return_leases(*unit);
     }
     for (const auto& [name, unit] : graph.units()) {
         rederive(*unit);
@@ -161,7 +161,8 @@ void World::retire_the_gone() {
         if (!unit->defined_once) continue;
         unit->machine = {};
         unit->seldom.reset();
-        unit->defined_once = false;
+        unit->asked = Asked::none;
+        unit->defined_once = unit->kept = unit->bounce = false;
         graph.renumber(*unit);
     }
 }

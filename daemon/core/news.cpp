@@ -60,6 +60,14 @@ void World::on(const DeviceChanged& news) {
     Fact& fact = facts.device(news.device);
     fact.truth = news.ready ? Truth::yes : Truth::no;
     gates_changed(fact.watchers);
+    if (!news.ready) return;
+    const UnitsByName refused = refused_;
+    for (Unit* unit : refused) {  // they ask again: what they wait for is there now
+        const auto& leases = unit->file()->leases;
+        if (std::ranges::find(leases, news.device, &units::Lease::device) == leases.end()) continue;
+        return_leases(*unit);
+        touch(*unit);
+    }
 }
 
 // The answer is judged only if what came before the tests still holds.
@@ -87,6 +95,7 @@ void World::on(const LeasesRefused& news) {
     Unit* unit = graph.find(news.unit);
     if (unit == nullptr || unit->leases != Leases::asked) return;
     unit->leases = Leases::refused;
+    refused_.insert(unit);
     touch(*unit);
 }
 

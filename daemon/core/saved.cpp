@@ -132,7 +132,10 @@ void World::load(const std::vector<units::UnitPtr>& definitions, std::string_vie
         if (unit->runs()) ++running_;
         if (unit->stale()) ++stale_;
         if (unit->state() == State::starting) ++starting_;
-        if (unit->machine.idle_waits() && !unit->machine.idle_over()) idle_.insert(unit.get());
+        if (unit->leases == Leases::refused) refused_.insert(unit.get());
+        if (unit->state() == State::waiting && unit->machine.idle_waits() &&
+            !unit->machine.idle_over())
+            idle_.insert(unit.get());
         if (!unit->is_up() || unit->file() == nullptr) continue;
         for (const std::string& event : unit->file()->sets)
             facts.event(event).setters.insert(unit.get());

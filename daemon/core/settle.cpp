@@ -203,9 +203,14 @@ void World::touch_those_held_up_by(const Unit& unit) {
 Turn World::turn_of(Unit& unit) {
     static const units::UnitFile nothing{};
     const units::UnitFile* file = unit.file();
-    return {
-        now_, unit.id, file != nullptr ? *file : nothing, goes_by_decision(unit), is_wanted(unit),
-        out_};
+    const Duration wait_timeout = unit.definition ? unit.definition->wait_timeout : units::infinity;
+    return {now_,
+            unit.id,
+            file != nullptr ? *file : nothing,
+            goes_by_decision(unit),
+            is_wanted(unit),
+            wait_timeout,
+            out_};
 }
 
 void World::moved(Unit& unit, State from, State to) {

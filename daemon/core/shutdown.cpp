@@ -21,7 +21,10 @@ void World::enter_phase(Phase next) {
             for (const char* name : {"shutdown", "shutdown.target"})
                 if (last_target == nullptr) last_target = graph.find(name);
             break;
-        case Phase::ended: out_.emplace_back(ShutdownComplete{now_ < shutdown_until}); return;
+        case Phase::ended:
+            cancel_all_requests();
+            out_.emplace_back(ShutdownComplete{now_ < shutdown_until});
+            return;
     }
     for (const auto& [name, unit] : graph.units()) {
         rederive(*unit);

@@ -79,6 +79,7 @@ std::string World::go_reason(const Unit& unit) const {
 
 void World::return_leases(Unit& unit) {
     const Leases had = std::exchange(unit.leases, Leases::none);
+    if (had == Leases::refused) refused_.erase(&unit);
     if (had == Leases::asked || had == Leases::held) out_.emplace_back(ReturnLeases{unit.id});
 }
 

@@ -45,7 +45,7 @@ void UnitMachine::wait(std::string reason, Turn turn) {
     switch (state_) {
         case State::down:
         case State::backoff:
-            enter(State::waiting, later(turn.now, turn.unit.wait_timeout), std::move(reason), turn);
+            enter(State::waiting, later(turn.now, turn.wait_timeout), std::move(reason), turn);
             break;
         case State::waiting:
         case State::starting:
@@ -319,6 +319,8 @@ void UnitMachine::terminate(std::string reason, Turn turn) {
 
 void UnitMachine::kill(Turn turn) {
     const bool main_only = main_alone_decides(service_of(turn).kill_mode);
+    if (doing_ == Doing::stop_commands || doing_ == Doing::ending_alone)
+        doing_ = Doing::terminating;
     enter(State::killing, never, "", turn);
     turn.out.emplace_back(KillAll{turn.id, run_, main_only});
     if (main_only && command_alive_)
@@ -412,8 +414,7 @@ void UnitMachine::finish(Turn turn) {
     if (decided) {
         if (!turn.wanted) return enter(State::down, never, detail_, turn);
         std::string reason = detail_.empty() ? "still wanted" : detail_;
-        return enter(State::waiting, later(turn.now, turn.unit.wait_timeout), std::move(reason),
-                     turn);
+        return enter(State::waiting, later(turn.now, turn.wait_timeout), std::move(reason), turn);
     }
     if (told_ == Going::loss) return back_off("lost", least_backoff_of_a_loss, turn);
     switch (after_own_end(service_of(turn), result_, clean_, exit_)) {

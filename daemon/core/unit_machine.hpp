@@ -29,6 +29,7 @@ struct Turn {
     const units::UnitFile& unit;  // the definition of the run
     bool decided;                 // it must go by a decision, whether told yet or not
     bool wanted;                  // once gone it waits; otherwise it is down
+    Duration wait_timeout;        // of the definition that counts once it is gone
     std::vector<Action>& out;
 };
 
@@ -161,10 +162,10 @@ private:
     bool found_ = false;       // another process is the main one (forking, MAINPID=)
     bool found_alive_ = false;
     bool command_alive_ = false;  // start-pre, start-post, reload, stop, stop-post
-    bool empty_ = true;    // no process of the run is left; news older than a process is void
-    bool main_executed_ = false;     // Spawned came: a signal reaches it
+    bool empty_ = true;  // no process of the run is left; news older than a process is void
+    bool main_executed_ = false;  // Spawned came: a signal reaches it
     bool command_executed_ = false;
-    bool killed_ = false;  // KILL was needed
+    bool killed_ = false;            // KILL was needed
     bool announced_reload_ = false;  // RELOADING=1, and no READY=1 since
     bool reload_again_ = false;
     bool reload_failed_ = false;
@@ -189,10 +190,10 @@ private:
 template <class Archive>
 void UnitMachine::serialize(Archive& archive) {
     archive(state_, doing_, told_, result_, command_phase_, clean_, main_alive_, found_,
-            found_alive_, command_alive_, empty_, main_executed_, command_executed_, killed_, announced_reload_, reload_again_,
-            reload_failed_, idle_over_, index_, errno_, step_, main_step_, command_step_, failures_,
-            run_, starts_, since_, up_since_, deadline_, second_, exit_.code, exit_.signal,
-            exit_.core_dumped, exit_.unknown, recent_, detail_);
+            found_alive_, command_alive_, empty_, main_executed_, command_executed_, killed_,
+            announced_reload_, reload_again_, reload_failed_, idle_over_, index_, errno_, step_,
+            main_step_, command_step_, failures_, run_, starts_, since_, up_since_, deadline_,
+            second_, exit_.code, exit_.signal, exit_.core_dumped, exit_.unknown, recent_, detail_);
 }
 
 }  // namespace reeve::core

@@ -67,7 +67,7 @@ std::string World::start_asked(Unit& unit, std::string_view by) {
     UnitsByName conflicting;
     for (Unit* each : pull) {
         for (const Edge& edge : each->edges) {
-            if (edge.bond != Bond::conflicts) continue;
+            if (edge.bond != Bond::conflicts || !edge.other->definition) continue;
             if (pulled.contains(edge.other))
                 return std::string{each->name} + " and " + std::string{edge.other->name} +
                        " conflict, and both are pulled";

@@ -206,6 +206,7 @@ private:
     void answer(RequestId id, Answer::Verdict verdict, const Unit* unit, std::string text = {});
     void await(const Caller& caller, Pending pending);
     void answer_what_is_due();
+    void cancel_all_requests();
     std::optional<Answer> outcome(RequestId id, Pending& pending);
     [[nodiscard]] std::optional<Answer> outcome_of_start(const Pending& pending) const;
     [[nodiscard]] std::string end_text(const Unit& unit) const;
@@ -254,10 +255,11 @@ private:
     std::deque<Trigger> triggers_;
     std::vector<std::string> triggered_;  // in this event: a ring of on-failure ends here
     UnitsByName idle_;                    // wait to begin when nothing else is starting
+    UnitsByName refused_;                 // a device they want a lease of does not exist
     std::vector<Unit*> joining_;          // shutdown waits for their ends
     std::uint32_t starting_ = 0;
     std::uint32_t running_ = 0;
-    std::uint32_t stale_ = 0;      // run with another definition than the current one
+    std::uint32_t stale_ = 0;  // run with another definition than the current one
 };
 
 // One step of the unit's machine; what it reports is followed up.

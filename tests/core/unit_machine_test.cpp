@@ -29,7 +29,7 @@ struct Bench {
     std::vector<Action> actions;
     std::uint64_t runs = 0;
 
-    Turn turn() { return {now, UnitId{1}, *unit, decided, wanted, actions}; }
+    Turn turn() { return {now, UnitId{1}, *unit, decided, wanted, unit->wait_timeout, actions}; }
     template <class News>
     void send(const News& news) {
         actions.clear();
