@@ -38,6 +38,15 @@ void LineAssembler::feed(const LogPiece& piece, bool begins, std::string_view by
     }
 }
 
+void LineAssembler::feed(const LogRing::Batch& batch, std::uint64_t& dropped, const Emit& emit) {
+    if (batch.lost > 0) dropped += batch.lost + gap();
+    std::string_view bytes = batch.bytes;
+    for (const auto& part : batch.parts) {
+        feed(part.piece, part.begins, bytes.substr(0, part.size), dropped, emit);
+        bytes.remove_prefix(part.size);
+    }
+}
+
 std::uint64_t LineAssembler::gap() {
     std::uint64_t dropped = 0;
     for (Partial& partial : partials_) {
@@ -58,7 +67,7 @@ void LineAssembler::flush(const Emit& emit) {
     for (Partial& partial : partials_) finish(partial, emit);
 }
 
-std::string log_time(std::uint64_t microseconds) {
+void append_log_time(std::string& to, std::uint64_t microseconds) {
     // Most lines come within the second of the one before.
     thread_local std::uint64_t second = ~std::uint64_t{0};
     thread_local std::array<char, 32> prefix{};
@@ -74,7 +83,13 @@ std::string log_time(std::uint64_t microseconds) {
     std::array<char, 7> digits{'0', '0', '0', '0', '0', '0', 'Z'};
     for (std::size_t i = 6; i-- > 0; fraction /= 10)
         digits[i] = static_cast<char>('0' + fraction % 10);
-    return std::string{prefix.data(), length}.append(digits.data(), digits.size());
+    to.append(prefix.data(), length).append(digits.data(), digits.size());
+}
+
+std::string log_time(std::uint64_t microseconds) {
+    std::string text;
+    append_log_time(text, microseconds);
+    return text;
 }
 
 std::uint64_t log_clock() {

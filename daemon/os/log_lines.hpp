@@ -27,6 +27,8 @@ public:
     // it does so before the next line is emitted.
     void feed(const LogPiece& piece, bool begins, std::string_view bytes, std::uint64_t& dropped,
               const Emit& emit);
+    // All of a batch; `dropped` also by what was lost before it and in unfinished lines.
+    void feed(const LogRing::Batch& batch, std::uint64_t& dropped, const Emit& emit);
     // Bytes are missing here. Returns the bytes of unfinished lines, which are dropped.
     std::uint64_t gap();
     // The unfinished lines come out as they are.
@@ -46,6 +48,7 @@ private:
 
 // "2026-11-21T10:20:30.123456Z", 27 characters, UTC.
 std::string log_time(std::uint64_t microseconds);
+void append_log_time(std::string& to, std::uint64_t microseconds);
 std::uint64_t log_clock();  // CLOCK_REALTIME now in µs
 
 }  // namespace reeve::os

@@ -5,31 +5,34 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <limits>
 
 #include "hal/posix/check.hpp"
 
 namespace reeve::os {
 
+namespace {
+constexpr std::size_t most_at_once = 32 << 10;
+}
+
 bool LogReader::read_on(std::uint64_t most, const LineAssembler::Emit& emit) {
-    std::array<char, 16384> buffer;
+    LogRing::Batch batch;
     std::uint64_t dropped = 0;
     for (std::uint64_t seen = 0; seen < most;) {
-        const auto chunk = ring->read(cursor, buffer.data(), buffer.size());
-        if (!chunk.any) return true;
-        if (chunk.lost > 0) dropped += chunk.lost + lines.gap();
-        if (chunk.lost > 0)
-            emit({chunk.piece.time, chunk.piece.run,
-                  "-- " + std::to_string(dropped) + " bytes dropped --"});
-        lines.feed(chunk.piece, chunk.begins, {buffer.data(), chunk.size}, dropped, emit);
-        seen += chunk.size + sizeof(LogPiece);
+        if (!ring->read(cursor, batch, most_at_once)) return true;
+        if (batch.lost > 0) {
+            const LogPiece& first = batch.parts.front().piece;
+            const std::uint64_t sum = batch.lost + lines.gap();
+            emit({first.time, first.run, "-- " + std::to_string(sum) + " bytes dropped --"});
+        }
+        lines.feed(batch, dropped, emit);
+        seen += batch.bytes.size() + batch.parts.size() * sizeof(LogPiece);
     }
     return ring->at_end(cursor);
 }
 
 void append_log_line(std::string& to, const std::string& unit, const LogLine& line) {
-    to += log_time(line.time);
+    append_log_time(to, line.time);
     to += ' ';
     to += unit;
     if (line.run != 0) to.append("[").append(std::to_string(line.run)).append("]");

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "hal/posix/check.hpp"
@@ -62,7 +63,7 @@ bool LogRing::has_backlog() const noexcept {
 void LogRing::drop_oldest() {
     LogPiece oldest;
     const std::uint64_t number = tail_.load();
-    load(number, oldest);
+    load(number, {&oldest, 1});
     tail_offset_ = oldest.offset + oldest.length;
     tail_.store(number + 1);
     barrier();
@@ -147,7 +148,7 @@ void LogRing::trim(std::uint64_t read_to) {
     if (span_ == window_) return;
     LogPiece oldest;
     while (tail_.load() < read_to && used() > window_) {
-        load(tail_.load(), oldest);
+        load(tail_.load(), {&oldest, 1});
         if (used() - oldest.length < window_) break;
         drop_oldest();
     }
@@ -173,9 +174,15 @@ void LogRing::punch(std::uint64_t file_offset, std::uint64_t size) const noexcep
 
 // ── reading ────────────────────────────────────────────────────────────────────────────────────
 
-bool LogRing::load(std::uint64_t number, LogPiece& piece) const noexcept {
-    const auto where = static_cast<off_t>(number % pieces_ * sizeof piece);
-    return ::pread(file_.get(), &piece, sizeof piece, where) == sizeof piece;
+void LogRing::load(std::uint64_t number, std::span<LogPiece> pieces) const noexcept {
+    while (!pieces.empty()) {
+        const std::uint64_t at = number % pieces_;
+        const auto part = pieces.first(std::min<std::size_t>(pieces.size(), pieces_ - at));
+        const auto where = static_cast<off_t>(at * sizeof(LogPiece));
+        if (::pread(file_.get(), part.data(), part.size_bytes(), where) < 0) return;
+        number += part.size();
+        pieces = pieces.subspan(part.size());
+    }
 }
 
 void LogRing::copy(std::uint64_t offset, char* to, std::size_t size) const noexcept {
@@ -194,7 +201,7 @@ LogRing::Cursor LogRing::oldest() const {
         const std::uint64_t number = tail_.load();
         if (number == next_.load()) return {};  // of a ring that was never filled
         LogPiece piece;
-        load(number, piece);
+        load(number, {&piece, 1});
         barrier();
         if (tail_.load() == number) return {number, 0, piece.offset};
     }
@@ -204,33 +211,48 @@ bool LogRing::at_end(const Cursor& cursor) const noexcept {
     return cursor.piece >= next_.load();
 }
 
-LogRing::Chunk LogRing::read(Cursor& cursor, char* buffer, std::size_t capacity) const {
-    Chunk chunk;
+void LogRing::pick(const Cursor& cursor, std::span<const LogPiece> pieces, Batch& batch,
+                   std::size_t most) const {
+    std::size_t total = 0;
+    std::size_t before = cursor.within;  // of the first piece
+    for (const LogPiece& piece : pieces) {
+        const std::size_t size = std::min(piece.length - before, most - total);
+        batch.parts.push_back({piece, before == 0, size});
+        total += size;
+        if (before + size < piece.length) break;
+        before = 0;
+    }
+    batch.bytes.resize(total);
+    copy(cursor.position, batch.bytes.data(), total);
+}
+
+bool LogRing::read(Cursor& cursor, Batch& batch, std::size_t most) const {
+    batch.lost = 0;
     while (!at_end(cursor)) {
-        LogPiece piece;
-        load(cursor.piece, piece);
+        std::array<LogPiece, 64> found;
+        const std::size_t count = std::min(found.size(), next_.load() - cursor.piece);
+        const std::span<LogPiece> pieces{found.data(), count};
+        batch.parts.clear();
+        load(cursor.piece, pieces);
         barrier();
-        const bool known = tail_.load() <= cursor.piece;  // else `piece` may be anything
-        const std::size_t rest = known ? piece.length - cursor.within : 0;
-        const std::size_t size = std::min(rest, capacity);
-        copy(cursor.position, buffer, size);
+        const bool known = tail_.load() <= cursor.piece;  // else `pieces` may be anything
+        if (known) pick(cursor, pieces, batch, most);
         barrier();
         if (!known || tail_.load() > cursor.piece) {
             const Cursor from = oldest();
-            chunk.lost += from.position - cursor.position;
+            batch.lost += from.position - cursor.position;
             cursor = from;
             continue;
         }
-        chunk.any = true;
-        chunk.piece = piece;
-        chunk.begins = cursor.within == 0;
-        chunk.size = size;
-        cursor.position += size;
-        cursor.within += static_cast<std::uint32_t>(size);
-        if (cursor.within == piece.length) cursor = {cursor.piece + 1, 0, cursor.position};
-        return chunk;
+        const Batch::Part& last = batch.parts.back();
+        const std::size_t within = (batch.parts.size() == 1 ? cursor.within : 0) + last.size;
+        const bool whole = within == last.piece.length;
+        cursor.piece += batch.parts.size() - (whole ? 0 : 1);
+        cursor.within = whole ? 0 : static_cast<std::uint32_t>(within);
+        cursor.position += batch.bytes.size();
+        return true;
     }
-    return chunk;
+    return false;
 }
 
 }  // namespace reeve::os

@@ -11,7 +11,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "hal/posix/fd.hpp"
 
@@ -67,16 +70,20 @@ public:
         std::uint32_t within = 0;    // what of it was read already
         std::uint64_t position = 0;  // the same as an offset
     };
-    struct Chunk {
-        bool any = false;
-        std::uint64_t lost = 0;  // bytes that were overwritten before this one could be read
-        LogPiece piece;
-        bool begins = false;  // `size` bytes are the first of the piece
-        std::size_t size = 0;
+    // Several pieces, or parts of pieces; their bytes follow one another in `bytes`.
+    struct Batch {
+        struct Part {
+            LogPiece piece;
+            bool begins = false;   // with the first byte of the piece
+            std::size_t size = 0;  // bytes of it
+        };
+        std::vector<Part> parts;
+        std::string bytes;
+        std::uint64_t lost = 0;  // bytes before these that were overwritten unread
     };
     [[nodiscard]] Cursor oldest() const;
-    // Copies what comes next, at most one piece, into `buffer` and moves the cursor.
-    Chunk read(Cursor& cursor, char* buffer, std::size_t capacity) const;
+    // Copies what comes next, at most `most` bytes, and moves the cursor. False: nothing is left.
+    bool read(Cursor& cursor, Batch& batch, std::size_t most) const;
     [[nodiscard]] bool at_end(const Cursor& cursor) const noexcept;
     [[nodiscard]] std::uint64_t taken() const noexcept;  // bytes ever
     [[nodiscard]] bool has_backlog() const noexcept;     // keeps more than its window
@@ -87,7 +94,9 @@ private:
     void free_pages();
     void commit(std::size_t size, const Stamp& stamp, bool fresh);
     void punch(std::uint64_t file_offset, std::uint64_t size) const noexcept;
-    bool load(std::uint64_t number, LogPiece& piece) const noexcept;
+    void load(std::uint64_t number, std::span<LogPiece> pieces) const noexcept;
+    void pick(const Cursor& cursor, std::span<const LogPiece> pieces, Batch& batch,
+              std::size_t most) const;
     void copy(std::uint64_t offset, char* to, std::size_t size) const noexcept;
     [[nodiscard]] std::uint64_t used() const noexcept { return head_.load() - tail_offset_.load(); }
 

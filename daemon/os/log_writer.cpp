@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -25,6 +24,7 @@ using namespace std::chrono_literals;
 constexpr auto first_retry = 250ms;
 constexpr auto last_retry = 16s;
 constexpr std::uint64_t bytes_per_turn = 64 << 10;  // then the next unit has its turn
+constexpr std::size_t bytes_at_once = 4096;         // what waits in memory while a disk is full
 constexpr std::size_t stack_size = 256 << 10;
 
 }  // namespace
@@ -81,7 +81,7 @@ struct LogWriter::State {
     std::atomic<std::uint64_t> dropped{0}, errors{0};
 
     // The writer's alone.
-    std::array<char, 4096> buffer{};
+    LogRing::Batch pieces;
     std::string batch;
 
     void run();
@@ -98,7 +98,7 @@ void LogWriter::Job::add_line(std::uint64_t time, std::string_view text, std::st
         sink_.write(batch);
         batch.clear();
     }
-    batch += log_time(time);
+    append_log_time(batch, time);
     batch += ' ';
     batch += text;
     batch += '\n';
@@ -129,10 +129,8 @@ LogWriter::Job::Outcome LogWriter::Job::work(State& state, bool closing) {
     bool written = recover(state);
     const std::uint64_t stop_at = cursor_.position + bytes_per_turn;
     while (written && cursor_.position < stop_at) {
-        const auto chunk = ring_->read(cursor_, state.buffer.data(), state.buffer.size());
-        if (!chunk.any) break;
-        if (chunk.lost > 0) lost_ += chunk.lost + lines_.gap();
-        lines_.feed(chunk.piece, chunk.begins, {state.buffer.data(), chunk.size}, lost_, emit);
+        if (!ring_->read(cursor_, state.pieces, bytes_at_once)) break;
+        lines_.feed(state.pieces, lost_, emit);
         written = !sink_.has_pending();
     }
     const bool at_end = ring_->at_end(cursor_);

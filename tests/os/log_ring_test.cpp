@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <array>
 #include <filesystem>
 #include <random>
 #include <string>
@@ -30,14 +29,13 @@ constexpr LogRing::Stamp stamp{1000, 7, LogStream::out};
 
 // All that the cursor finds; `lost` grows by what was overwritten.
 std::string read_all(const LogRing& ring, LogRing::Cursor& cursor, std::uint64_t& lost) {
-    std::array<char, 1000> buffer;
+    LogRing::Batch batch;
     std::string text;
-    for (;;) {
-        const auto chunk = ring.read(cursor, buffer.data(), buffer.size());
-        if (!chunk.any) return text;
-        lost += chunk.lost;
-        text.append(buffer.data(), chunk.size);
+    while (ring.read(cursor, batch, 1000)) {
+        lost += batch.lost;
+        text += batch.bytes;
     }
+    return text;
 }
 
 // Byte number i of an endless text whose every 8 bytes say where they are.
@@ -74,19 +72,23 @@ TEST(LogRing, GivesBackWhatItTookWithItsStamp) {
     pipe.put("ld\n");
     ring.take(pipe.in.get(), {3000, 7, LogStream::err});
 
-    std::array<char, 64> buffer;
+    LogRing::Batch batch;
     LogRing::Cursor cursor = ring.oldest();
-    auto chunk = ring.read(cursor, buffer.data(), buffer.size());
-    EXPECT_EQ(std::string(buffer.data(), chunk.size), "hello\n");
-    EXPECT_EQ(chunk.piece.time, 1000U);
-    EXPECT_EQ(chunk.piece.run, 7U);
-    EXPECT_TRUE(chunk.piece.fresh);
-    chunk = ring.read(cursor, buffer.data(), buffer.size());
-    EXPECT_EQ(chunk.piece.stream, LogStream::err);
-    EXPECT_TRUE(chunk.piece.fresh) << "the other stream is at the start of a line of its own";
-    chunk = ring.read(cursor, buffer.data(), buffer.size());
-    EXPECT_FALSE(chunk.piece.fresh);
-    EXPECT_FALSE(ring.read(cursor, buffer.data(), buffer.size()).any);
+    ASSERT_TRUE(ring.read(cursor, batch, 8));
+    EXPECT_EQ(batch.bytes, "hello\nwo");
+    ASSERT_EQ(batch.parts.size(), 2U);
+    EXPECT_EQ(batch.parts[0].piece.time, 1000U);
+    EXPECT_EQ(batch.parts[0].piece.run, 7U);
+    EXPECT_TRUE(batch.parts[0].piece.fresh);
+    EXPECT_EQ(batch.parts[1].piece.stream, LogStream::err);
+    EXPECT_TRUE(batch.parts[1].piece.fresh) << "the other stream begins a line of its own";
+    EXPECT_EQ(batch.parts[1].size, 2U);
+    ASSERT_TRUE(ring.read(cursor, batch, 8));
+    EXPECT_EQ(batch.bytes, "rld\n");
+    ASSERT_EQ(batch.parts.size(), 2U);
+    EXPECT_FALSE(batch.parts[0].begins);
+    EXPECT_FALSE(batch.parts[1].piece.fresh);
+    EXPECT_FALSE(ring.read(cursor, batch, 8));
     EXPECT_EQ(ring.taken(), 12U);
 }
 
@@ -185,13 +187,12 @@ TEST(LogRing, AReaderInAnotherThreadNeverSeesBytesThatWereOverwritten) {
     LogRing::Cursor cursor;
     std::uint64_t at = 0;
     std::uint64_t bad = 0;
-    std::array<char, 4096> buffer;
+    LogRing::Batch batch;
     while (!done || !ring.at_end(cursor)) {
-        const auto chunk = ring.read(cursor, buffer.data(), buffer.size());
-        if (!chunk.any) continue;
-        at += chunk.lost;
-        if (std::string_view{buffer.data(), chunk.size} != numbered(at, chunk.size)) ++bad;
-        at += chunk.size;
+        if (!ring.read(cursor, batch, 4096)) continue;
+        at += batch.lost;
+        if (batch.bytes != numbered(at, batch.bytes.size())) ++bad;
+        at += batch.bytes.size();
     }
     filler.join();
     EXPECT_EQ(bad, 0U);

@@ -430,7 +430,7 @@ TEST(Trap15LogBackPressure, ChildrenNeverBlockAndTheGapsAreExact) {
         ASSERT_TRUE(run_until(loop, ended, 100s)) << alive << " children still wait";
         for (std::uint32_t i = 0; i < units; ++i) logs.end_run(core::UnitId{i + 1});
         EXPECT_EQ(logs.stats().taken, units * records * record);
-        EXPECT_LT(loop.stats().worst_dispatch, 50ms) << loop.stats().worst_what;
+        EXPECT_LT(loop.stats().worst_dispatch, 500ms) << loop.stats().worst_what;
         const auto all_written = [&] {
             std::uint64_t sum = 0;
             for (std::uint32_t i = 0; i < units; ++i) {
