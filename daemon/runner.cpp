@@ -239,10 +239,7 @@ void Runner::on(const core::ShutdownComplete& action) {
 void Runner::on(const core::Removed& action) {
     runs_.forget(action.unit);
     hindered_.erase(action.unit);
-    const auto it = names_.find(action.unit);
-    if (it == names_.end()) return;
-    bus_->removed(action.unit, it->second);
-    names_.erase(it);
+    bus_->removed(action.unit, action.name);
 }
 
 // ── definitions ────────────────────────────────────────────────────────────────────────────────

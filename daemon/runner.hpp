@@ -86,7 +86,6 @@ private:
     std::unique_ptr<bus::Bus> bus_;
     std::deque<core::Event> queue_;
     std::map<core::UnitId, std::string> hindered_;  // by an account, and why
-    std::map<core::UnitId, std::string> names_;     // of transient units, for their last news
     bool pump_due_ = false;
     bool pumping_ = false;
     std::uint64_t events_handled_ = 0;

@@ -80,7 +80,10 @@ struct Escalate {
 // Everything is down that must be; the manager may go.
 struct ShutdownComplete { bool in_time = true; };
 // The unit is no longer known (forgotten, or removed and gone): its id is dead.
-struct Removed { UnitId unit{}; };
+struct Removed {
+    UnitId unit{};
+    std::string name;
+};
 
 using Action = std::variant<Spawn, SendSignal, KillAll, BeginRun, FindMain, EndRun, WatchGate,
                             UnwatchGate, TestPredicates, AskLeases, ReturnLeases, Report,

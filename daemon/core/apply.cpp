@@ -148,7 +148,7 @@ void World::retire_the_gone() {
     gone.erase(doubles.begin(), doubles.end());
     for (Unit* unit : gone) {
         if (unit->definition || unit->state() != State::down || unit->named_in_wait) continue;
-        if (unit->defined_once) out_.emplace_back(Removed{unit->id});
+        if (unit->defined_once) out_.emplace_back(Removed{unit->id, std::string{unit->name}});
         if (unit == last_target) last_target = nullptr;
         std::erase(results, unit->id);
         std::erase(joining_, unit);
