@@ -11,14 +11,14 @@ namespace {
 constexpr std::uint64_t messages_limit = 1'024;     // and 4 for each unit
 constexpr std::size_t descriptions_limit = 16'384;  // about 16 MiB
 
+}  // namespace
+
 void refuse(sd_bus_message* message, const char* name, const char* text) noexcept {
-    sd_bus_error error = SD_BUS_ERROR_NULL;
+    sd_bus_error error{};
     sd_bus_error_set(&error, name, text);
     sd_bus_reply_method_error(message, &error);
     sd_bus_error_free(&error);
 }
-
-}  // namespace
 
 void Connection::send(sd_bus_message* message, std::size_t descriptions) noexcept {
     if (!bus_) return;
@@ -45,7 +45,7 @@ void Connection::run(sd_bus_message* message, Handler handler, const Credentials
     } catch (const Refusal& e) {
         refuse(message, e.name(), e.what());
     } catch (const std::system_error& e) {
-        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_error error{};
         sd_bus_error_set_errnof(&error, e.code().value(), "%s", e.what());
         sd_bus_reply_method_error(message, &error);
         sd_bus_error_free(&error);

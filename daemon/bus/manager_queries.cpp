@@ -52,8 +52,7 @@ std::vector<core::UnitId> select(const core::Engine& engine, const std::vector<s
         }
     }
     std::ranges::sort(chosen, {}, [&](core::UnitId unit) { return engine.name(unit); });
-    const auto again = std::ranges::unique(chosen);
-    chosen.erase(again.begin(), again.end());
+    chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
     return chosen;
 }
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "daemon/api/names.hpp"
+#include "daemon/bus/refusal.hpp"
 #include "daemon/bus/requests.hpp"
 #include "hal/posix/callback.hpp"
 #include "hal/posix/check.hpp"
@@ -22,13 +23,6 @@ ConnectedBus new_bus() {
     sd_bus* made = nullptr;
     check_sd(sd_bus_new(&made), "new bus connection");
     return ConnectedBus{made};
-}
-
-void refuse(sd_bus_message* call, const char* name, const char* text) noexcept {
-    sd_bus_error error = SD_BUS_ERROR_NULL;
-    sd_bus_error_set(&error, name, text);
-    sd_bus_reply_method_error(call, &error);
-    sd_bus_error_free(&error);
 }
 
 // Reads the a{sv} of GetConnectionCredentials. False: it does not say who it is.
@@ -126,7 +120,10 @@ int MessageBus::on_name_reply(sd_bus_message* reply, void* self, sd_bus_error*) 
 }
 
 void MessageBus::name_reply(sd_bus_message* reply) {
-    if (const sd_bus_error* error = sd_bus_message_get_error(reply)) {
+    const sd_bus_error* const error = sd_bus_message_get_error(reply);
+    if (error != nullptr) {
+        // The bus went away meanwhile: we ask the next one.
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) > 0) return;
         news_.no_name(error->message != nullptr ? error->message : error->name);
         return;
     }

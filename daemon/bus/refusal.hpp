@@ -1,6 +1,8 @@
 // An error of the interface: its D-Bus name, and a sentence that says what to do.
 #pragma once
 
+#include <systemd/sd-bus.h>
+
 #include <stdexcept>
 #include <string>
 
@@ -17,5 +19,8 @@ public:
 private:
     const char* name_;
 };
+
+// Answers the call with an error; in connection.cpp.
+void refuse(sd_bus_message* call, const char* name, const char* text) noexcept;
 
 }  // namespace reeve::bus

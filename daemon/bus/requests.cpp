@@ -91,10 +91,7 @@ void append_outcome(sd_bus_message* message, const Subject& subject, const Outco
 
 void reply(sd_bus_message* call, const Subject& subject, const Outcome& outcome) {
     if (outcome.error != nullptr) {
-        sd_bus_error error = SD_BUS_ERROR_NULL;
-        sd_bus_error_set(&error, outcome.error, outcome.text.c_str());
-        sd_bus_reply_method_error(call, &error);
-        sd_bus_error_free(&error);
+        refuse(call, outcome.error, outcome.text.c_str());
         return;
     }
     const posix::MessagePtr message = new_reply(call);

@@ -85,7 +85,7 @@ TEST(Trap13, BusDaemonKilledFrozenRestarted) {
     EXPECT_LT(server.worst_wait(), longest_wait);
     EXPECT_EQ(direct.property("/org/reeve1/unit/web", "org.reeve1.Unit", "State"), "up");
     std::uint64_t runs = 0;
-    sd_bus_error error = SD_BUS_ERROR_NULL;
+    sd_bus_error error{};
     ASSERT_GE(sd_bus_get_property_trivial(direct.bus(), nullptr, "/org/reeve1/unit/web",
                                           "org.reeve1.Unit", "Run", &error, 't', &runs),
               0);

@@ -29,7 +29,7 @@ Client::Client(const std::string& address, bool bus_client) {
 }
 
 Answered Client::finish(posix::MessagePtr message) {
-    sd_bus_error error = SD_BUS_ERROR_NULL;
+    sd_bus_error error{};
     sd_bus_message* reply = nullptr;
     const int result = sd_bus_call(bus_.get(), message.get(), 15'000'000, &error, &reply);
     Answered answered;
@@ -44,7 +44,7 @@ Answered Client::finish(posix::MessagePtr message) {
 
 std::string Client::property(const std::string& path, const char* interface, const char* name) {
     char* value = nullptr;
-    sd_bus_error error = SD_BUS_ERROR_NULL;
+    sd_bus_error error{};
     const int result = sd_bus_get_property_string(bus_.get(), "org.reeve1", path.c_str(), interface,
                                                   name, &error, &value);
     std::string copy = result < 0 ? std::string{"error "} + error.name : value;
