@@ -255,6 +255,15 @@ void Containment::signal_all(core::UnitId unit, core::RunId run, int signal, pid
     }
 }
 
+bool Containment::is_empty(core::UnitId unit, core::RunId run) const {
+    Impl::Unit* const entry = impl_->find(unit, run);
+    if (entry == nullptr) return true;
+    if (entry->cgroup) return !entry->cgroup.read_events().populated;
+    RunTracker& tracker = impl_->tracker;
+    const RunTracker::Key key{unit, run};
+    return !tracker.has_known(key) && tracker.members(key).empty() && tracker.is_settled();
+}
+
 std::vector<pid_t> Containment::members(core::UnitId unit, core::RunId run) const {
     Impl::Unit* const entry = impl_->find(unit, run);
     if (entry == nullptr) return {};

@@ -42,6 +42,8 @@ public:
     void kill_all(core::UnitId unit, core::RunId run);
     // A signal to all processes of the run; `except` is a pid to leave out, 0: none.
     void signal_all(core::UnitId unit, core::RunId run, int signal, pid_t except = 0);
+    // No process of the run is left, as far as can be told now; cheaper than members().
+    [[nodiscard]] bool is_empty(core::UnitId unit, core::RunId run) const;
     // The pids of the run, for finding the main process and for `status`.
     [[nodiscard]] std::vector<pid_t> members(core::UnitId unit, core::RunId run) const;
     // Without cgroups also true of a process that nothing ties to any run, descends from us and is

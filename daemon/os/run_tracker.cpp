@@ -49,10 +49,10 @@ void RunTracker::look() {
     for (const ProcessInfo& info : processes) {
         if (const auto before = known_.find(info.id); before != known_.end()) {
             take(info, before->second);
+        } else if (const auto parent = by_pid.find(info.parent); parent != by_pid.end()) {
+            take(info, parent->second);  // before the mark: of a Reeve inside it is another's
         } else if (const auto mark = by_mark_.find(run_mark(info.id.pid)); mark != by_mark_.end()) {
             take(info, mark->second);
-        } else if (const auto parent = by_pid.find(info.parent); parent != by_pid.end()) {
-            take(info, parent->second);
         } else {
             unsure.push_back(info);
         }

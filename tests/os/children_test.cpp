@@ -1,16 +1,36 @@
 #include "daemon/os/children.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
+#include "hal/posix/check.hpp"
+#include "hal/posix/fd.hpp"
 #include "tests/os/support/children_bench.hpp"
 
 namespace reeve::os {
 namespace {
 
 using testing::ChildrenBench;
+
+struct Pipe {
+    Pipe() {
+        int ends[2];
+        posix::check(::pipe2(ends, O_CLOEXEC), "pipe");
+        read = posix::Fd{ends[0]};
+        write = posix::Fd{ends[1]};
+    }
+    [[nodiscard]] pid_t read_number() const {
+        char text[32] = {};
+        (void)!::read(read.get(), text, sizeof text - 1);
+        return std::atoi(text);
+    }
+    posix::Fd read, write;
+};
 
 TEST(Children, TellStartThenEndWithTheExitCode) {
     ChildrenBench b;
@@ -57,6 +77,64 @@ TEST(Children, OrphansAreReapedAndTheirMainIsFollowed) {
     ASSERT_NE(b.wait<Ended>(process), nullptr);
     EXPECT_TRUE(b.turn([&] { return b.count<OrphanReaped>() == 1; }));
     EXPECT_EQ(b.children.stats().orphans, 1U);
+}
+
+// What a daemon does that forks into the background: its parent ends, and it becomes our child.
+TEST(Children, MainProcessThatWasTakenOverTellsItsExitCode) {
+    ChildrenBench b;
+    Pipe out;
+    SpawnPlan plan;
+    plan.argv = {"/bin/sh", "-c", "sh -c 'read x; exit 33' <&3 & echo $!"};
+    plan.out = out.write.get();
+    Pipe in;
+    plan.extra = in.read.get();
+    plan.extra_as = 3;
+    const auto parent = b.start(std::move(plan));
+    ASSERT_NE(b.wait<Ended>(parent), nullptr);
+    const pid_t pid = out.read_number();
+    const core::UnitId unit{900};
+    const core::RunId run{901};
+    ASSERT_TRUE(b.children.watch_main(unit, run, pid));
+    EXPECT_EQ(b.children.main_of(unit, run), pid);
+    EXPECT_TRUE(b.children.signal_main(unit, run, 0));
+    ASSERT_EQ(::write(in.write.get(), "\n", 1), 1);
+    ASSERT_TRUE(b.turn([&] { return b.count<MainEnded>() == 1; }));
+    EXPECT_EQ(std::get<MainEnded>(b.told.back()).status, (core::ExitStatus{33, 0, false, false}));
+    EXPECT_EQ(b.children.main_of(unit, run), 0);
+    EXPECT_FALSE(b.children.signal_main(unit, run, SIGTERM));
+    EXPECT_FALSE(b.children.watch_main(unit, run, pid));
+    EXPECT_EQ(b.count<OrphanReaped>(), 0);
+}
+
+// Its parent is another and lives: nobody tells us the status.
+TEST(Children, MainProcessOfAnotherParentEndsWithUnknownStatus) {
+    ChildrenBench b;
+    Pipe out;
+    SpawnPlan plan;
+    plan.argv = {"/bin/sh", "-c", "sleep 60 & echo $!; wait; sleep 60"};
+    plan.env = {"PATH=/bin"};
+    plan.out = out.write.get();
+    const auto parent = b.start(std::move(plan));
+    ASSERT_NE(b.wait<Started>(parent), nullptr);
+    const core::UnitId unit{900};
+    const core::RunId run{901};
+    ASSERT_TRUE(b.children.watch_main(unit, run, out.read_number()));
+    ASSERT_TRUE(b.children.signal_main(unit, run, SIGKILL));
+    ASSERT_TRUE(b.turn([&] { return b.count<MainEnded>() == 1; }));
+    EXPECT_TRUE(std::get<MainEnded>(b.told.back()).status.unknown);
+    b.children.signal_group(parent, SIGKILL);
+    b.wait<Ended>(parent);
+}
+
+TEST(Children, ForgottenMainIsNoNews) {
+    ChildrenBench b;
+    const auto process = b.start({"/bin/sleep", "60"});
+    b.wait<Started>(process);
+    ASSERT_TRUE(b.children.watch_main(process.unit, process.run, b.children.pid_of(process)));
+    b.children.forget_main(process.unit, process.run);
+    b.children.signal(process, SIGKILL);
+    b.wait<Ended>(process);
+    EXPECT_EQ(b.count<MainEnded>(), 0);
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ TEST_P(Holding, RunIsEmptyWhenItsLastProcessIsGone) {
     ASSERT_TRUE(turn([&] { return count<OrphanReaped>() == 1 && !emptied.empty(); }));
     EXPECT_EQ(emptied, std::vector{run});
     EXPECT_TRUE(containment.members(run.unit, run.id).empty());
+    EXPECT_TRUE(containment.is_empty(run.unit, run.id));
 }
 
 TEST_P(Holding, TellsOnceForEachTimeItIsAsked) {
@@ -52,6 +53,7 @@ TEST_P(Holding, KillAllReachesThoseWhoLeftTheirSession) {
     ASSERT_TRUE(turn([&] { return containment.members(run.unit, run.id).size() == 3; }));
     EXPECT_TRUE(containment.contains(run.unit, run.id, children.pid_of(process)));
     EXPECT_FALSE(containment.contains(run.unit, run.id, ::getpid()));
+    EXPECT_FALSE(containment.is_empty(run.unit, run.id));
     containment.watch_empty(run.unit, run.id);
     containment.kill_all(run.unit, run.id);
     ASSERT_TRUE(turn([&] { return !emptied.empty(); }));
