@@ -79,7 +79,7 @@ const std::vector<std::string>& Folders::drop_ins(std::string_view name,
     for (const std::string& folder : of_name.folders)
         for (const std::string& entry : names_in(folder, problems))
             if (entry.ends_with(file_suffix) && !entry.starts_with('.'))
-                by_name.try_emplace(entry, folder + '/' + entry);
+                by_name.try_emplace(entry, std::string{folder}.append("/").append(entry));
     for (auto& [entry, path] : by_name) of_name.files.push_back(std::move(path));
     of_name.listed = true;
     return of_name.files;
