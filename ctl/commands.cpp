@@ -47,6 +47,7 @@ constexpr Command table[] = {
     {"logs", "[UNIT…]", "what units printed", 0, any_number, of_logs, logs},
     {"event", "set|clear|show|wait [NAME…]", "named events", 1, any_number, timeout, event},
     {"device", "list|who [NAME…]", "devices, who holds them, who waits", 1, any_number, {}, device},
+    {"check", "[PATH…]", "tell the problems of unit files", 0, any_number, {}, check},
     {"plan", "", "what apply would change", 0, 0, {}, plan},
     {"apply", "", "read all unit files again, all or nothing", 0, 0, timeout, apply},
     {"stats", "", "figures of the manager", 0, 0, {}, stats},

@@ -6,13 +6,13 @@
 #include <string>
 #include <string_view>
 
+#include "units/values.hpp"
+
 namespace reeve::ctl {
 
-using Duration = std::chrono::microseconds;
-inline constexpr Duration forever = Duration::max();
-
-// "500ms", "10s", "1min 30s", "2h", "infinity", as in unit files. nullopt: not a duration.
-std::optional<Duration> parse_duration(std::string_view text);
+using units::Duration;
+inline constexpr Duration forever = units::infinity;
+using units::parse_duration;
 
 // Short, two units at most: "340 ms", "3.2 s", "1 min 5 s", "2 h 3 min", "4 d 1 h".
 std::string to_text(Duration duration);

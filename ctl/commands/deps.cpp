@@ -1,5 +1,7 @@
-// deps: what a unit needs and what needs it, from the definitions.
+// deps: what a unit needs and what needs it, from the definitions: the manager's, or with --root
+// those of the files.
 #include "ctl/commands/verbs.hpp"
+#include "ctl/definitions.hpp"
 #include "ctl/graph.hpp"
 #include "ctl/unit_info.hpp"
 
@@ -9,6 +11,13 @@ namespace {
 
 Graph graph_of(Context& context) {
     Graph graph;
+    if (context.place.offline) {
+        for (const auto& [name, unit] : units::load(load_options(context.place)).units) {
+            graph.add(described(*unit));
+        }
+        graph.finish();
+        return graph;
+    }
     for (const Value& unit : describe(context.client(), {}, {"Kind", "Aliases", "Links"})) {
         if (!unit["Kind"].text().empty()) graph.add(unit);
     }

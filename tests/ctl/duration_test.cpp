@@ -5,17 +5,6 @@
 using namespace reeve::ctl;
 using namespace std::chrono_literals;
 
-TEST(Duration, IsReadAsInUnitFiles) {
-    EXPECT_EQ(parse_duration("10s"), 10s);
-    EXPECT_EQ(parse_duration("500ms"), 500ms);
-    EXPECT_EQ(parse_duration("1min 30s"), 90s);
-    EXPECT_EQ(parse_duration("1.5h"), 90min);
-    EXPECT_EQ(parse_duration("infinity"), forever);
-    for (const char* wrong : {"", "10", "s", "-5s", "5 parsecs", "1e3s", "nan", "10s!"}) {
-        EXPECT_FALSE(parse_duration(wrong)) << wrong;
-    }
-}
-
 TEST(Duration, IsToldInTwoUnitsAtMost) {
     EXPECT_EQ(to_text(0us), "0 us");
     EXPECT_EQ(to_text(340ms), "340 ms");
