@@ -1,0 +1,165 @@
+# ctest: label=system timeout=180
+"""Exit codes of reevectl, and messages that say what to do next."""
+import os
+import signal
+import subprocess
+
+from harness import BoardTest, main, needs_root
+from harness.board import NOBODY
+
+
+class Codes(BoardTest):
+    def setUp(self):
+        super().setUp()
+        b = self.b = self.board()
+        b.shell("web", "exec sleep 1000")
+        b.shell("gated", "exec sleep 1000", unit="gate = ['event:go']")
+        b.shell("client", "exec sleep 1000", unit="requires = ['web']")
+        b.shell("bad", "exit 3", service="type = 'oneshot'")
+        b.shell("killed", "kill -9 $$$$", service="restart = 'no'")
+        b.start()
+
+    def complaint(self, code, *words):
+        outcome = self.b.ctl(*words, code=code)
+        self.assertRegex(outcome.err, r"^reevectl: .+\n$", outcome)
+        return outcome.err
+
+    def test_done_and_failed(self):
+        self.b.ctl("start", "web")
+        self.assertIn("exit code 3", self.complaint(1, "start", "bad"))
+        self.b.ctl("is-failed", "bad")
+        self.b.ctl("is-failed", "web", code=1)
+
+    def test_usage(self):
+        for words in (["start"], ["frobnicate"], ["start", "web", "--lines", "3"], ["--frob"], [],
+                      ["start", "web", "--timeout", "5 parsecs"], ["event", "frob", "x"],
+                      ["isolate", "web", "client"], ["shutdown", "sideways"],
+                      ["kill", "web", "--whom", "nobody"], ["--system", "--user", "list"]):
+            with self.subTest(words):
+                outcome = self.b.ctl(*words, code=2)
+                self.assertTrue(outcome.err)
+                self.assertEqual(outcome.out, "")
+
+    def test_help_needs_no_manager(self):
+        for words in (["--help"], ["help"], ["help", "start"], ["start", "--help"], ["--version"]):
+            self.assertTrue(self.b.ctl("--socket", "/nowhere", *words).out)
+
+    def test_not_up(self):
+        self.b.ctl("status", "web", code=3)
+        self.b.ctl("is-active", "web", code=3)
+        self.b.ctl("start", "web")
+        self.b.ctl("status", "web")
+        self.assertEqual(self.b.ctl("is-active", "web").out, "up\n")
+        self.b.ctl("status")
+        self.b.ctl("start", "gated", "--timeout", "0s", code=124)
+        self.b.ctl("status", code=3)
+
+    def test_no_such_unit(self):
+        for verb in ("start", "stop", "status", "show", "why", "is-active", "wait", "kill", "logs",
+                     "cat", "deps"):
+            with self.subTest(verb):
+                self.assertIn("nothing", self.complaint(4, verb, "nothing"))
+
+    def test_time_out_says_what_it_waits_for_and_the_want_stays(self):
+        self.assertIn("event:go", self.complaint(124, "start", "gated", "--timeout", "100ms"))
+        self.b.ctl("event", "set", "go")
+        self.b.wait_state("gated", "up")
+        self.complaint(124, "wait", "gated", "--timeout", "50ms")
+
+    def test_no_manager(self):
+        told = self.b.ctl("--socket", self.b.folder / "none", "list", code=125).err
+        self.assertIn(str(self.b.folder / "none"), told)
+        self.assertIn("--socket", told)
+        done = subprocess.run(
+            [os.environ["REEVECTL"], "--bus", f"unix:path={self.b.folder}/none", "list"],
+            capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 125, done)
+
+    def test_stop_says_what_goes_with_it(self):
+        self.b.ctl("start", "client")
+        told = self.b.ctl("stop", "web").out
+        self.assertIn("stops with it: client", told)
+        self.assertEqual(self.b.state("client"), "down")
+        self.assertNotIn("stops with it", self.b.ctl("stop", "web").out)
+
+    def test_wait_gives_the_childs_code(self):
+        self.b.ctl("start", "bad", "killed", code=None)
+        self.b.ctl("wait", "bad", code=3)
+        self.assertIn("-9", self.b.ctl("wait", "killed", code=137).out)
+        self.b.ctl("wait", "bad", "killed", code=1)
+        self.b.ctl("wait", "web")  # has not run
+
+    def test_run_takes_along_where_the_caller_is(self):
+        here = self.b.data / "here"
+        here.mkdir()
+        seen = self.b.data / "seen"
+        script = f'pwd > {seen}; echo "$COLOUR" >> {seen}; umask >> {seen}; id -u >> {seen}'
+        done = subprocess.run(
+            [os.environ["REEVECTL"], "--socket", str(self.b.socket), "run", "--wait", "sh", "-c",
+             script], cwd=here, env={"PATH": "/usr/bin:/bin", "COLOUR": "青"},
+            preexec_fn=lambda: os.umask(0o027), capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(seen.read_text().split(), [str(here), "青", "0027", str(os.geteuid())])
+        self.assertIn("no program", self.b.ctl("run", "no-such-program", code=1).err)
+
+    def test_signals_are_handed_on_to_a_command_in_the_foreground(self):
+        ready = self.b.data / "ready"
+        runner = self.b.ctl_begin("run", "--wait", "--name", "job", "--", "/bin/sh", "-c",
+                                  f"trap 'exit 9' TERM; touch {ready}; sleep 1000 & wait")
+        self.wait_until(ready.exists, self.b.overview)
+        runner.send_signal(signal.SIGTERM)
+        out, err = runner.communicate(timeout=60)
+        self.assertEqual(runner.returncode, 9, out + err)
+        self.assertNotIn("job", self.b.states())  # forgotten
+
+    def test_a_command_that_waits_for_its_lease_is_called_off_by_a_signal(self):
+        self.b.unit("bus", '[device]\nclass = "semaphore"\n')
+        self.b.shell("holder", "exec sleep 1000", more="[hal]\nlease = ['bus']\n")
+        self.b.ctl("apply")
+        self.b.ctl("start", "holder")
+        runner = self.b.ctl_begin("run", "--with", "bus", "--name", "job", "/bin/true")
+        self.wait_until(lambda: self.b.states().get("job") == "waiting", self.b.overview)
+        runner.send_signal(signal.SIGINT)
+        out, err = runner.communicate(timeout=60)
+        self.assertEqual(runner.returncode, 130, out + err)
+        self.assertNotIn("job", self.b.states())
+
+    @needs_root
+    def test_refused(self):
+        def as_nobody(*words):
+            return subprocess.run(
+                ["/usr/bin/setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+                 os.environ["REEVECTL"], "--socket", str(self.b.socket), *words],
+                capture_output=True, text=True, timeout=60)
+        self.assertEqual(as_nobody("list").returncode, 0)
+        for words in (["start", "web"], ["logs", "web"], ["event", "set", "go"], ["shutdown"],
+                      ["run", "--", "true"]):
+            with self.subTest(words):
+                done = as_nobody(*words)
+                self.assertEqual(done.returncode, 5, done)
+                self.assertIn("reevectl: ", done.stderr)
+
+
+class LostConnection(BoardTest):
+    def test_a_waiter_finds_the_next_manager(self):
+        b = self.board().start()
+        waiter = b.ctl_begin("event", "wait", "go", "--timeout", "60s")
+        self.wait_until(lambda: waiter.poll() is not None or "waiting" in waiter.stderr.readline(),
+                        b.overview)
+        b.stop()
+        b.start()
+        b.ctl("event", "set", "go")
+        out, err = waiter.communicate(timeout=60)
+        self.assertEqual(waiter.returncode, 0, out + err)
+
+    def test_it_gives_up_after_five_seconds(self):
+        b = self.board().start()
+        waiter = b.ctl_begin("event", "wait", "go")
+        self.wait_until(lambda: "waiting" in waiter.stderr.readline(), b.overview)
+        b.stop()
+        out, err = waiter.communicate(timeout=60)
+        self.assertEqual(waiter.returncode, 125, out + err)
+
+
+if __name__ == "__main__":
+    main()
