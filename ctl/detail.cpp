@@ -67,8 +67,9 @@ std::string asked_text(const Value& unit) {
 std::string run_text(const Value& unit) {
     const std::uint64_t run = unit["Run"].natural();
     if (run == 0) return {};
-    std::string text =
-        std::to_string(run) + ", started " + std::to_string(unit["Starts"].natural()) + " times";
+    const std::uint64_t starts = unit["Starts"].natural();
+    std::string text = std::to_string(run);
+    if (starts > 1) text += ", start number " + std::to_string(starts);
     const std::uint64_t pid = unit["MainPid"].natural();
     const std::size_t processes = unit["Pids"].items().size();
     if (pid != 0) text += "; main process " + std::to_string(pid);
@@ -92,7 +93,7 @@ std::string result_text(const Value& unit) {
 
 void print_reasons(Context& context, const Value& unit, const Now& now) {
     const auto reply = context.client().call("Why", {unit["Name"].text()});
-    std::string label = "waits for";
+    std::string label = unit["State"].text() == api::state::waiting ? "waits for" : "because";
     for (const Value& reason : reply.at(0).items()) {
         const std::uint64_t since = reason.at(2).natural();
         item(context, std::exchange(label, ""),

@@ -8,3 +8,9 @@ foreach(section 1 5 8)
     file(GLOB pages CONFIGURE_DEPENDS packaging/man/*.${section})
     install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
+install(FILES packaging/completions/reevectl.bash
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME reevectl)
+install(FILES packaging/completions/_reevectl
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
+install(FILES packaging/completions/reevectl.fish
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)

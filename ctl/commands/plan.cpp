@@ -39,10 +39,17 @@ std::size_t print_changes(Context& context, const Value& report) {
     return lines;
 }
 
+// The manager's report in our shape (docs/json/plan.schema.json).
 Value parsed(std::string_view text) {
-    auto report = parse_json(text);
+    const auto report = parse_json(text);
     if (!report) throw Failure{code::failed, "Failed", "the manager's report is not JSON"};
-    return std::move(*report);
+    Value shaped;
+    const bool refused = (*report)["refused"].boolean();
+    shaped.set("ok", (*report)["ok"].is_null() ? !refused : (*report)["ok"].boolean());
+    for (const char* key : {"problems", "added", "removed", "changed", "masked", "stale"}) {
+        shaped.set(key, (*report)[key].is_list() ? (*report)[key] : Value::list());
+    }
+    return shaped;
 }
 
 }  // namespace

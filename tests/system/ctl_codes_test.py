@@ -79,7 +79,7 @@ class Codes(BoardTest):
         self.b.ctl("start", "client")
         told = self.b.ctl("stop", "web").out
         self.assertIn("stops with it: client", told)
-        self.assertEqual(self.b.state("client"), "down")
+        self.assertEqual(self.b.state("client"), "waiting")  # asked up still
         self.assertNotIn("stops with it", self.b.ctl("stop", "web").out)
 
     def test_wait_gives_the_childs_code(self):
