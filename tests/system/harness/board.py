@@ -17,7 +17,6 @@ from .waiting import DEADLINE, wait_until
 NOBODY = 65534
 MANAGER = "org.reeve1.Manager"
 UNIT = "org.reeve1.Unit"
-NEVER = dbus.UInt64(2**64 - 1)
 _numbers = itertools.count(1)
 
 
@@ -47,6 +46,7 @@ class Board:
         self.options, self.bus, self.as_nobody = list(options), bus, as_nobody
         self.environment, self.wrapper = environment or {}, list(wrapper)
         self.process, self._connection, self._log = None, None, self.folder / "reeved.log"
+        self.stderr = None  # None: the log
         for path, mode in ((self.units, 0o755), (self.data, 0o1777)):
             path.mkdir()
             path.chmod(mode)
@@ -73,6 +73,15 @@ class Board:
         return self.unit(name, f"[unit]\n{unit}\n[service]\ncommand = ['/bin/sh', '-c', "
                                f"'''{script}''']\n{service}\n{more}")
 
+    def note(self, word):
+        """A shell command that appends a line to the trace."""
+        return f'echo "{word}" >> {self.data}/trace'
+
+    def trace(self):
+        """What the services noted, in order."""
+        path = self.data / "trace"
+        return path.read_text().splitlines() if path.exists() else []
+
     def target(self, *wanted, name="default", lines=""):
         names = ", ".join(f'"{w}"' for w in wanted)
         return self.unit(name, f"[unit]\nwants = [{names}]\n{lines}\n[target]\n")
@@ -90,7 +99,7 @@ class Board:
         self._connection = None
         with open(self._log, "ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=self.stderr or log, cwd="/",
                 env=self._environment(), preexec_fn=self.cgroup.enter, start_new_session=True)
         wait_until(lambda: self.connection() or self.process.poll() is not None,
                    lambda: f"reeved serves {self.socket}\n{self.log()}")
@@ -185,6 +194,14 @@ class Board:
         """A method of org.reeve1.Manager."""
         return self.connection().call_blocking(
             None, "/org/reeve1", MANAGER, method, signature, arguments, timeout)
+
+    def ask(self, method, unit):
+        """Start, Stop, Restart or Reload, without waiting for the outcome."""
+        try:
+            self.call(method, "sa{sv}", unit, {"timeout": dbus.UInt64(0)})
+        except dbus.exceptions.DBusException as error:
+            if not error.get_dbus_name().endswith(".StillWaiting"):
+                raise
 
     def describe(self, unit):
         """All properties of a unit."""

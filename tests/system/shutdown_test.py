@@ -1,0 +1,69 @@
+# ctest: label=system timeout=120
+"""Shutdown: who is joined, in which order they go, and that it ends."""
+from harness import BoardTest, main
+
+TRAP = "trap '{note}; exit 0' TERM; {ready}; while :; do sleep 0.05; done"
+
+
+class Shutdown(BoardTest):
+    def chain(self, b, *names):
+        """Services that note their end; each requires the one before."""
+        for before, name in zip((None, *names), names):
+            b.shell(name, TRAP.format(note=b.note(f"{name} goes"), ready=b.note(f"{name} ready")),
+                    unit=f"requires = ['{before}']" if before else "")
+        b.target(names[-1])
+
+    def test_in_reverse_order(self):
+        b = self.board()
+        self.chain(b, "first", "second", "third")
+        b.start()
+        self.wait_until(lambda: len(b.trace()) == 3, b.overview)
+        b.ctl("shutdown")
+        self.assertEqual(b.wait_exit(), 0)
+        self.assertEqual(b.trace()[3:], ["third goes", "second goes", "first goes"])
+
+    def test_units_that_are_not_daemonic_are_waited_for(self):
+        b = self.board()
+        self.chain(b, "helper")
+        b.shell("task", f"{b.note('task begins')}; until [ -e {b.data}/go ]; do sleep 0.02; done; "
+                        f"{b.note('task ends')}", service="type = 'oneshot'")
+        b.start()
+        self.wait_until(b.trace, b.overview)
+        b.ask("Start", "task")
+        self.wait_until(lambda: "task begins" in b.trace(), b.overview)
+        b.ctl("shutdown")
+        b.ctl("start", "helper", code=None)  # no more starts, and no harm
+        self.assertEqual(b.state("helper"), "up")
+        (b.data / "go").touch()
+        self.assertEqual(b.wait_exit(), 0)
+        self.assertEqual(b.trace()[-2:], ["task ends", "helper goes"])
+
+    def test_now_does_not_wait_for_them(self):
+        b = self.board()
+        b.shell("task", f"{b.note('task begins')}; sleep 1000", service="type = 'oneshot'")
+        b.start()
+        b.ask("Start", "task")
+        self.wait_until(b.trace, b.overview)
+        b.ctl("shutdown", "--now")
+        self.assertEqual(b.wait_exit(), 0)
+
+    def test_a_guest_refuses_to_power_off(self):
+        b = self.board().start()
+        b.ctl("shutdown", "poweroff", code=None)
+        self.assertIsNone(b.process.poll())
+        b.ctl("status", code=None)
+
+    def test_the_target_shutdown_runs_last(self):
+        b = self.board()
+        self.chain(b, "service")
+        b.shell("farewell", b.note("farewell"), service="type = 'oneshot'")
+        b.target("farewell", name="shutdown")
+        b.start()
+        self.wait_until(b.trace, b.overview)
+        b.ctl("shutdown")
+        self.assertEqual(b.wait_exit(), 0)
+        self.assertEqual(b.trace()[1:], ["service goes", "farewell"])
+
+
+if __name__ == "__main__":
+    main()

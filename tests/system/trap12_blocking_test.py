@@ -1,0 +1,124 @@
+# ctest: label=system timeout=180
+"""Trap 12: a hung script, name service, bus or log sink does not hold up the loop. Ticks of over
+5 ms are failures on a quiet machine; here times are judged tenfold."""
+import os
+import time
+
+from harness import BoardTest, PrivateBus, main, needs, needs_root, scaled
+
+TICK = 0.05  # seconds
+CALLS = scaled(100, 5000)
+
+
+class Blocking(BoardTest):
+    def assert_lively(self, b):
+        """Calls over the private socket are answered at once, and units start and stop."""
+        b.states()
+        times = []
+        for _ in range(CALLS):
+            begun = time.monotonic()
+            b.call("Why", "s", "default")
+            times.append(time.monotonic() - begun)
+        times.sort()
+        self.assertLess(times[int(len(times) * 0.9)], TICK)
+        self.assertLess(times[-1], 20 * TICK)  # others share the machine
+        b.ctl("start", "lively")
+        b.ctl("stop", "lively")
+
+    def lively_board(self, **options):
+        b = self.board(**options)
+        b.shell("lively", "exec sleep 1000")
+        b.target()
+        return b
+
+    def test_hung_scripts_in_every_phase(self):
+        b = self.lively_board()
+        hang = "['/bin/sleep', '1000']"
+        b.shell("pre", "exec sleep 1000", service=f"start-pre = [{hang}]")
+        b.shell("post", "exec sleep 1000", service=f"start-post = {hang}")
+        b.shell("reload", "exec sleep 1000", service=f"reload = {hang}")
+        b.shell("stop", "exec sleep 1000", service=f"stop = {hang}\nstop-timeout = '500ms'")
+        b.start()
+        for unit in ("reload", "stop"):
+            b.ctl("start", unit)
+        for method, unit in (("Start", "pre"), ("Start", "post"), ("Reload", "reload"),
+                             ("Stop", "stop")):
+            b.ask(method, unit)
+        self.assert_lively(b)
+        for unit in ("pre", "post", "reload"):
+            b.ctl("stop", unit)
+
+    @needs_root
+    def test_hung_name_service(self):
+        """/etc/passwd is a FIFO that nobody writes: every look-up of a user hangs."""
+        fifo = "/tmp/reeve-passwd-%d" % os.getpid()
+        os.mkfifo(fifo)
+        self.addCleanup(os.unlink, fifo)
+        b = self.lively_board(wrapper=[
+            "/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-c",
+            f'mount --bind {fifo} /etc/passwd && exec "$@"', "sh"])
+        b.shell("asks", "exec sleep 1000", service="user = 'daemon'")
+        b.start()
+        b.ask("Start", "asks")
+        self.assert_lively(b)
+        self.assertIn(b.state("asks"), ("waiting", "starting", "failed"))
+        self.assertIn("daemon", b.ctl("why", "asks", code=None).out +
+                      b.ctl("status", "asks", code=None).out)
+
+    @needs("dbus-daemon")
+    def test_a_bus_that_is_stopped(self):
+        bus = PrivateBus()
+        self.addCleanup(bus.close)
+        bus.freeze()
+        b = self.lively_board(bus=bus.address)
+        b.start()  # while it is stopped: the connection hangs in its first step
+        self.assert_lively(b)
+        bus.thaw()
+        self.wait_until(lambda: bus.has("org.reeve1"), "the name is on the bus")
+        bus.freeze()
+        self.assert_lively(b)
+        b.stop()  # even then
+
+    def test_a_log_sink_that_hangs(self):
+        """The log file is a FIFO without a reader, and so is reeved's own stderr, full."""
+        b = self.lively_board()
+        b.shell("talks", "while :; do echo 0123456789012345678901234567890123456789; done",
+                more="[log]\nto = ['file']\n")
+        folder = b.runtime / "log" / "talks"
+        folder.mkdir(parents=True)
+        os.mkfifo(folder / "current")
+        b.start()
+        b.ctl("start", "talks")
+        self.assert_lively(b)
+        b.ctl("stop", "talks")
+
+    def test_a_stderr_that_nobody_reads(self):
+        b = self.lively_board(options=["--log-level", "debug"])
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        os.set_blocking(write, False)
+        try:
+            while True:
+                os.write(write, b"x" * 4096)
+        except BlockingIOError:
+            os.set_blocking(write, True)
+        b.stderr = write
+        b.start()
+        os.close(write)
+        for _ in range(20):
+            b.ctl("start", "lively")
+            b.ctl("stop", "lively")
+        self.assert_lively(b)
+
+    def test_a_reader_of_logs_that_does_not_read(self):
+        b = self.lively_board()
+        b.shell("talks", "while :; do echo 0123456789012345678901234567890123456789; done")
+        b.start()
+        b.ctl("start", "talks")
+        log = b.call("Logs", "asa{sv}", ["talks"], {"follow": True}).take()
+        self.addCleanup(os.close, log)
+        self.assert_lively(b)
+
+
+if __name__ == "__main__":
+    main()
