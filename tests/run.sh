@@ -99,16 +99,20 @@ set_sanitizer_options
 tests_wanted=
 for label in unit core system clients daemons boot; do ! wanted $label || tests_wanted=1; done
 
+build_release() {
+    configure build/release -S . -G Ninja -DCMAKE_BUILD_TYPE=Release &&
+        build build/release reeved reevectl
+}
+
+released=
+if [ -z "$labels" ] || wanted system; then build_release && released=1; fi
 if [ -n "$tests_wanted" ]; then
     configure build/asan --preset asan && build build/asan && run_ctest build/asan
 fi
 if wanted fuzz; then
     configure build/fuzz --preset fuzz && build build/fuzz && run_ctest build/fuzz
 fi
-if [ -z "$labels" ] && [ ${#ctest_options[@]} = 0 ]; then
-    configure build/release -S . -G Ninja -DCMAKE_BUILD_TYPE=Release &&
-        build build/release reeved reevectl && run_bench
-fi
+if [ -n "$released" ] && [ -z "$labels" ] && [ ${#ctest_options[@]} = 0 ]; then run_bench; fi
 if [ -z "$labels" ] || wanted lint; then
     say "format"
     tests/lint.sh format && record lint.format passed || record lint.format failed
