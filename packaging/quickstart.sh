@@ -75,7 +75,7 @@ stop_board() {
     exit $status
 }
 
-pid_of() { reevectl show "$1" --property MainPid --value; }
+pid_of() { reevectl show "$1" --property MainPid | grep -Eo "[0-9]+" | tail -n 1; }
 restarted() { local now; now=$(pid_of heartbeat) && [ "$now" != 0 ] && [ "$now" != "$1" ]; }
 
 show_crash() {
