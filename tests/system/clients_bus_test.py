@@ -3,7 +3,7 @@
 import pathlib
 import subprocess
 
-from harness import BoardTest, PrivateBus, main, needs
+from harness import BoardTest, main, needs
 
 FOLLOW = pathlib.Path(__file__).parent / "helpers" / "follow.py"
 
@@ -20,8 +20,7 @@ class Clients(BoardTest):
 
     def setUp(self):
         super().setUp()
-        self.bus = PrivateBus()
-        self.addCleanup(self.bus.close)
+        self.bus = self.private_bus()
         self.b = self.board(bus=self.bus.address)
         self.b.shell("web-server", "exec sleep 1000",
                      unit="description = 'Serves 网页'\ngate = ['event:go']")

@@ -4,7 +4,7 @@
 import os
 import time
 
-from harness import BoardTest, PrivateBus, main, needs, needs_root, scaled
+from harness import BoardTest, main, needs, needs_root, scaled
 
 TICK = 0.05  # seconds
 CALLS = scaled(100, 5000)
@@ -67,8 +67,7 @@ class Blocking(BoardTest):
 
     @needs("dbus-daemon")
     def test_a_bus_that_is_stopped(self):
-        bus = PrivateBus()
-        self.addCleanup(bus.close)
+        bus = self.private_bus()
         bus.freeze()
         b = self.lively_board(bus=bus.address)
         b.start()  # while it is stopped: the connection hangs in its first step

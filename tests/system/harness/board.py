@@ -70,6 +70,7 @@ class Board:
     def shell(self, name, script, service="", unit="", more=""):
         """A service that runs `script` in /bin/sh; further lines of [service], [unit], tables."""
         assert "'''" not in script
+        script = script.replace("%", "%%")  # no specifier is meant
         return self.unit(name, f"[unit]\n{unit}\n[service]\ncommand = ['/bin/sh', '-c', "
                                f"'''{script}''']\n{service}\n{more}")
 

@@ -22,7 +22,8 @@ class PrivateBus:
         self.socket.unlink(missing_ok=True)
         self.process = subprocess.Popen(
             ["/usr/bin/dbus-daemon", "--session", "--nofork", "--nopidfile", "--nosyslog",
-             f"--address={self.address}"], stdin=subprocess.DEVNULL)
+             f"--address={self.address}"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
         wait_until(self.socket.exists, "dbus-daemon listens")
 
     def kill(self):

@@ -6,6 +6,7 @@ import unittest
 
 from . import remains
 from .board import Board
+from .buses import PrivateBus
 from .waiting import wait_until
 
 LONG = os.environ.get("REEVE_LONG") == "1"
@@ -31,7 +32,7 @@ class BoardTest(unittest.TestCase):
 
     def setUp(self):
         remains.become_subreaper()
-        self._boards = []
+        self._boards, self._buses = [], []
         self._own = remains.children()
 
     def board(self, **options):
@@ -39,6 +40,12 @@ class BoardTest(unittest.TestCase):
         board = Board(**options)
         self._boards.append(board)
         return board
+
+    def private_bus(self):
+        """A dbus-daemon that ends after the boards."""
+        bus = PrivateBus()
+        self._buses.append(bus)
+        return bus
 
     def run(self, result=None):
         before = len(result.failures) + len(result.errors)
@@ -61,6 +68,8 @@ class BoardTest(unittest.TestCase):
                 board.process.kill()
                 board.process.wait()
             problems += board.check_remains()
+        for bus in self._buses:
+            bus.close()
         strays = remains.take_strays(self._own)
         if strays:
             problems.append("processes are left: " + "; ".join(strays))
