@@ -34,6 +34,7 @@ class BoardTest(unittest.TestCase):
         remains.become_subreaper()
         self._boards, self._buses = [], []
         self._own = remains.children()
+        self.addCleanup(self._finish)  # also when a setUp() fails
 
     def board(self, **options):
         """A board that is stopped and looked through at the end of the test."""
@@ -58,7 +59,8 @@ class BoardTest(unittest.TestCase):
             board.remove()
         self._boards = []
 
-    def tearDown(self):
+    def _finish(self):
+        """Stops the boards; fails the test if one of them leaves something."""
         problems = []
         for board in self._boards:
             try:
