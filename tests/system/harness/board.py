@@ -186,9 +186,11 @@ class Board:
         """A D-Bus connection to the private socket, None while there is none."""
         if self._connection is None:
             try:
-                self._connection = dbus.connection.Connection(f"unix:path={self.socket}")
+                connection = dbus.connection.Connection(f"unix:path={self.socket}")
+                connection.call_blocking(None, "/org/reeve1", MANAGER, "Stats", "", (), 1)
             except dbus.exceptions.DBusException:
                 return None
+            self._connection = connection
         return self._connection
 
     def call(self, method, signature="", *arguments, timeout=DEADLINE):

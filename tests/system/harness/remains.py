@@ -48,7 +48,7 @@ def take_strays(known):
 
 
 def mounts():
-    return {line.split()[4] for line in open("/proc/self/mountinfo")}
+    return {line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()}
 
 
 def descriptors(pid):
@@ -68,14 +68,14 @@ class Cgroup:
 
     def __init__(self, name):
         self.path = None
-        for line in open("/proc/self/mountinfo"):
+        for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
             fields = line.split()
             if fields[fields.index("-") + 1] == "cgroup2":
                 root = pathlib.Path(fields[4])
                 break
         else:
             return
-        own = next((line.strip()[3:] for line in open("/proc/self/cgroup")
+        own = next((line.strip()[3:] for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines()
                     if line.startswith("0::")), "/")
         path = root / own.lstrip("/") / name
         try:
