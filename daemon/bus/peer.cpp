@@ -36,6 +36,7 @@ Peer::Peer(Context& context, std::uint64_t id, sd_event* loop, posix::Fd socket,
     check_sd(sd_bus_negotiate_fds(bus, 1), "private connection");
     check_sd(sd_bus_set_sender(bus, our_name), "private connection");
     check_sd(sd_bus_set_close_on_exit(bus, 0), "private connection");  // it would flush, and wait
+    check_sd(sd_bus_set_connected_signal(bus, 1), "private connection");
     check_sd(sd_bus_add_filter(bus, nullptr, on_message, this), "private connection");
     add_objects(*this);
     add_driver(*this);
@@ -46,6 +47,21 @@ Peer::Peer(Context& context, std::uint64_t id, sd_event* loop, posix::Fd socket,
     check(::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer)),
           "send buffer");
     check_sd(sd_bus_attach_event(bus, loop, SD_EVENT_PRIORITY_NORMAL), "private connection");
+    sd_event_source* source = nullptr;
+    check_sd(sd_event_add_defer(loop, &source, on_connected, this), "private connection");
+    first_messages_.reset(source);
+    check_sd(sd_event_source_set_enabled(source, SD_EVENT_OFF), "private connection");
+}
+
+// What came in one read with the end of the authentication lies in sd-bus's buffer (252): no
+// descriptor tells of it, and the client may wait for its answer before it sends more.
+int Peer::on_connected(sd_event_source* source, void* self) noexcept {
+    constexpr int per_turn = 16;
+    sd_bus* const bus = static_cast<Peer*>(self)->bus_.get();
+    int left = per_turn;
+    while (left > 0 && sd_bus_process(bus, nullptr) > 0) --left;
+    sd_event_source_set_enabled(source, left > 0 ? SD_EVENT_OFF : SD_EVENT_ON);
+    return 0;
 }
 
 void Peer::serve(sd_bus_message* message, Handler handler) {
@@ -67,7 +83,9 @@ void Peer::drop(const char* why) noexcept {
 // Sees every message before the objects do.
 int Peer::on_message(sd_bus_message* message, void* self, sd_bus_error*) noexcept {
     auto* const peer = static_cast<Peer*>(self);
-    if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Disconnected") > 0) {
+    if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Connected") > 0) {
+        sd_event_source_set_enabled(peer->first_messages_.get(), SD_EVENT_ON);
+    } else if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Disconnected") > 0) {
         peer->drop("it has gone");
     } else {
         peer->check_backlog();

@@ -32,12 +32,14 @@ public:
 
 private:
     static int on_message(sd_bus_message* message, void* self, sd_bus_error* error) noexcept;
+    static int on_connected(sd_event_source* source, void* self) noexcept;
 
     Credentials caller_;
     std::function<void()> dropped_;
     bool is_dropped_ = false;
     bool is_bus_client_ = false;  // said Hello: wants signals only after AddMatch
     unsigned matches_ = 0;
+    posix::SourcePtr first_messages_;
 };
 
 // org.freedesktop.DBus, as far as it makes sense between two.

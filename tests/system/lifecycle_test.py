@@ -115,7 +115,7 @@ class Life(BoardTest):
         for unit, state in (("short", "done"), ("once", "done"), ("flag", "up")):
             b.ctl("start", unit)
             b.wait_state(unit, state)
-            self.assertEqual(b.run(unit), 1)
+            self.assertEqual(b.starts(unit), 1)
 
     def test_what_cannot_be_executed_is_told(self):
         b = self.board()

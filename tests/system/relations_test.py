@@ -27,7 +27,7 @@ class Relations(BoardTest):
         self.up(b, "bus", "bound", "requires", "wants")
         kept = {u: b.main_pid(u) for u in ("requires", "wants")}
         self.crash(b, "bus")
-        self.wait_until(lambda: b.run("bound") == 2, b.overview)
+        self.wait_until(lambda: b.starts("bound") == 2, b.overview)
         self.up(b, "bus", "bound")
         self.assertEqual({u: b.main_pid(u) for u in kept}, kept)
 

@@ -22,9 +22,9 @@ class LateDependency(BoardTest):
             b.start()
             b.ctl("stop", "stopped")  # a person's word stays, whenever a comes up
             b.wait_state("b", "up")
-            self.assertEqual((b.state("a"), b.run("a")), ("up", 4))
-            self.assertEqual(b.run("b"), 1)
-            self.assertEqual((b.state("stopped"), b.run("stopped")), ("down", 0))
+            self.assertEqual((b.state("a"), b.starts("a")), ("up", 4))
+            self.assertEqual(b.starts("b"), 1)
+            self.assertEqual((b.state("stopped"), b.starts("stopped")), ("down", 0))
             b.stop()
 
     def test_a_missing_unit_that_is_added_later(self):

@@ -2,12 +2,23 @@
 """Trap 12: a hung script, name service, bus or log sink does not hold up the loop. Ticks of over
 5 ms are failures on a quiet machine; here times are judged tenfold."""
 import os
+import pathlib
+import subprocess
 import time
 
 from harness import BoardTest, main, needs, needs_root, scaled
 
 TICK = 0.05  # seconds
 CALLS = scaled(100, 5000)
+
+HANG = """
+#include <unistd.h>
+extern "C" int _nss_hesiod_getpwnam_r() { for (;;) pause(); }
+extern "C" int _nss_hesiod_getpwuid_r() { for (;;) pause(); }
+extern "C" int _nss_hesiod_getgrnam_r() { for (;;) pause(); }
+extern "C" int _nss_hesiod_getgrgid_r() { for (;;) pause(); }
+extern "C" int _nss_hesiod_initgroups_dyn() { for (;;) pause(); }
+"""
 
 
 class Blocking(BoardTest):
@@ -50,20 +61,22 @@ class Blocking(BoardTest):
 
     @needs_root
     def test_hung_name_service(self):
-        """/etc/passwd is a FIFO that nobody writes: every look-up of a user hangs."""
-        fifo = "/tmp/reeve-passwd-%d" % os.getpid()
-        os.mkfifo(fifo)
-        self.addCleanup(os.unlink, fifo)
-        b = self.lively_board(wrapper=[
-            "/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-c",
-            f'mount --bind {fifo} /etc/passwd && exec "$@"', "sh"])
+        """A module of the name service that never answers takes the place of one of glibc's."""
+        b = self.lively_board()
+        source, module, switch = (b.folder / n for n in ("hang.cpp", "hang.so", "nsswitch.conf"))
+        source.write_text(HANG)
+        switch.write_text("passwd: hesiod\ngroup: hesiod\n")
+        subprocess.run(["g++", "-shared", "-fPIC", "-o", module, source], check=True)
+        real = next(pathlib.Path("/usr/lib").glob("*/libnss_hesiod.so.2"))
+        b.wrapper = ["/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-c",
+                     f"mount --bind {module} {real} && mount --bind {switch} /etc/nsswitch.conf && "
+                     'exec "$@"', "sh"]
         b.shell("asks", "exec sleep 1000", service="user = 'daemon'")
         b.start()
         b.ask("Start", "asks")
         self.assert_lively(b)
-        self.assertIn(b.state("asks"), ("waiting", "starting", "failed"))
-        self.assertIn("daemon", b.ctl("why", "asks", code=None).out +
-                      b.ctl("status", "asks", code=None).out)
+        self.assertNotEqual(b.state("asks"), "up")
+        self.assertIn("daemon", b.ctl("status", "asks", code=None).out)
 
     @needs("dbus-daemon")
     def test_a_bus_that_is_stopped(self):

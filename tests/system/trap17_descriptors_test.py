@@ -29,7 +29,7 @@ class Descriptors(BoardTest):
         after = lambda: descriptors(b.pid)
         self.wait_until(lambda: len(after()) <= len(before),
                         lambda: f"{len(before)} descriptors again: {sorted(after().items())}")
-        self.assertEqual(b.run("once"), CYCLES + 3)
+        self.assertEqual(b.starts("once"), CYCLES + 3)
 
     def test_flat_over_clients_that_come_and_go(self):
         b = self.board().start()

@@ -220,7 +220,12 @@ class Board:
         return int(self.get(unit, "MainPid"))
 
     def run(self, unit):
+        """Number of its present or last run; grows, over all units."""
         return int(self.get(unit, "Run"))
+
+    def starts(self, unit):
+        """How often it was started."""
+        return int(self.get(unit, "Starts"))
 
     def states(self):
         """Of all units: name -> state."""
@@ -234,6 +239,6 @@ class Board:
         """For messages of failed tests."""
         try:
             states = self.states()
-        except dbus.exceptions.DBusException as error:
-            states = error
+        except (dbus.exceptions.DBusException, AttributeError):
+            states = "no answer from reeved"
         return f"{states}\n--- log\n{self.log()[-6000:]}"

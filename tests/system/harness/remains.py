@@ -3,6 +3,7 @@ import ctypes
 import os
 import pathlib
 import signal
+import time
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -32,15 +33,20 @@ def describe(pid):
     return f"{pid} [{state}] {words.replace(chr(0), ' ').strip()}"
 
 
+def living_strays(known):
+    return [pid for pid in children() - known if "[Z]" not in describe(pid)]
+
+
 def take_strays(known):
-    """Ends and reaps the children not in `known`; returns a description of those that lived."""
-    alive = []
+    """Ends and reaps the children not in `known`; returns a description of those that lived on
+    for a second, which is more than a process that was killed takes to go."""
+    end = time.monotonic() + 1
+    while living_strays(known) and time.monotonic() < end:
+        time.sleep(0.01)
+    alive = [describe(pid) for pid in living_strays(known)]
     for pid in children() - known:
-        text = describe(pid)
         try:
-            if "[Z]" not in text:
-                alive.append(text)
-                os.kill(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         except (ProcessLookupError, ChildProcessError):
             pass
