@@ -100,12 +100,15 @@ void Definitions::taken(const Plan& plan) {
     pending_bad_.clear();
 }
 
-units::UnitPtr Definitions::instance(const std::string& name) {
+std::vector<units::UnitPtr> Definitions::instance(const std::string& name) {
     units::UnitSet scratch;
     const units::UnitPtr unit = units::load_instance(scratch, options_, name);
     for (const auto& problem : scratch.problems) log::warn("{}", to_string(problem));
-    if (unit) instances_.insert(unit->name);
-    return unit;
+    if (!unit) return {};
+    instances_.insert(unit->name);
+    std::vector<units::UnitPtr> made;
+    for (const auto& [key, each] : scratch.units) made.push_back(each);
+    return made;
 }
 
 }  // namespace reeve

@@ -37,8 +37,9 @@ public:
     // The set of this plan is in force now.
     void taken(const Plan& plan);
 
-    // The instance NAME@i as asked for; nullptr: no such template, or a bad one.
-    units::UnitPtr instance(const std::string& name);
+    // The instance NAME@i as asked for, and the instances it refers to; empty: no such template,
+    // or a bad one.
+    std::vector<units::UnitPtr> instance(const std::string& name);
 
     [[nodiscard]] const std::vector<units::Problem>& problems() const { return problems_; }
     [[nodiscard]] const std::set<std::string, std::less<>>& bad() const { return bad_; }

@@ -277,9 +277,8 @@ void Runner::check_accounts() {
 
 void Runner::refer_to(const std::string& unit) {
     if (unit.find('@') == std::string::npos || engine_.find(unit)) return;
-    auto made = definitions_.instance(unit);
-    if (!made) return;
-    feed(core::AddUnit{std::move(made)});
+    for (auto& made : definitions_.instance(unit))
+        if (!engine_.find(made->name)) feed(core::AddUnit{std::move(made)});
     pump();  // the caller asks for it next
 }
 
@@ -323,7 +322,10 @@ void Runner::handle_signals() {
     loop_.on_signal(SIGTERM, [stop] { stop(Haste::orderly, "SIGTERM"); });
     loop_.on_signal(SIGINT, [stop] { stop(Haste::now, "SIGINT"); });
     loop_.on_signal(SIGHUP, [this] { apply_quietly(); });
-    loop_.on_signal(SIGUSR1, [this] { bus_->reconnect(); });
+    loop_.on_signal(SIGUSR1, [this] {
+        bus_->reconnect();
+        logs_.reopen();
+    });
     loop_.on_signal(SIGUSR2, [this] { log::info("state: {}", stats()); });
 }
 

@@ -1,5 +1,8 @@
 // Entry of the manager.
+#include <malloc.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include <cstdio>
 #include <cstring>
@@ -17,7 +20,15 @@ namespace {
 
 enum Exit { clean = 0, could_not_start = 1, usage_error = 2 };
 
+// One arena for the few threads there are; a file that may not grow is an error, not a signal.
+void prepare_process() {
+    ::mallopt(M_ARENA_MAX, 1);
+    ::signal(SIGXFSZ, SIG_IGN);
+    ::signal(SIGPIPE, SIG_IGN);
+}
+
 int manage(reeve::Options options) {
+    prepare_process();
     std::vector<reeve::units::Problem> problems;
     const reeve::Settings settings = reeve::read_settings(options.settings_files, problems);
     const std::string& level = options.log_level.empty() ? settings.log_level : options.log_level;
