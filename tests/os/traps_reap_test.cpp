@@ -25,7 +25,7 @@ using testing::TestRun;
 // Makes `count` zombies that pass to us all at once, when their parent ends.
 [[noreturn]] void leave_zombies(int count) {
     for (int i = 0; i < count; ++i) {
-        if (::fork() == 0) ::_exit(0);
+        if (::vfork() == 0) ::_exit(0);  // copies nothing: thousands in a second
     }
     ::_exit(0);
 }
@@ -40,14 +40,13 @@ TEST(Trap02, ThousandsOfZombiesAreReapedWhileTheTimerTicks) {
 
     auto due = Loop::now() + 5ms;
     core::Duration worst{0};
-    int ticks = 0;
+    const auto deadline = Loop::now() + 100s;
     b.loop.set_timer_handler([&] {
         worst = std::max(worst, Loop::now() - due);
-        ++ticks;
         due = Loop::now() + 5ms;
         b.loop.arm(due);
         const auto all = static_cast<std::uint64_t>(zombies) + 1;
-        if (b.children.stats().reaped >= all || ticks > 20'000) b.loop.exit(0);
+        if (b.children.stats().reaped >= all || due > deadline) b.loop.exit(0);
     });
     b.loop.arm(due);
     b.loop.run();
