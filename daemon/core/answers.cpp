@@ -29,10 +29,10 @@ void World::await(const Caller& caller, Pending pending) {
 }
 
 void World::answer_what_is_due() {
-    for (const RequestId id : requests.take_due()) {
+    for (const auto& [id, changed] : requests.take_due()) {
         Pending* pending = requests.find(id);
         if (pending == nullptr) continue;
-        if (auto result = outcome(id, *pending)) {
+        if (auto result = outcome(id, *pending, changed)) {
             answer(id, result->verdict, pending->unit, std::move(result->text));
             requests.remove(id);
         }
@@ -43,8 +43,8 @@ void World::answer_what_is_due() {
         std::string text =
             pending.unit != nullptr ? why_text(*pending.unit) : "event " + pending.event;
         if (!pending.rest.empty())
-            text = std::string{pending.rest.front()->name} + " is " +
-                   std::string{to_string(pending.rest.front()->state())};
+            text = std::string{(*pending.rest.begin())->name} + " is " +
+                   std::string{to_string((*pending.rest.begin())->state())};
         answer(id, Verdict::still_waiting, pending.unit, std::move(text));
         requests.remove(id);
     }
@@ -59,7 +59,8 @@ void World::cancel_all_requests() {
     }
 }
 
-std::optional<Answer> World::outcome(RequestId id, Pending& pending) {
+std::optional<Answer> World::outcome(RequestId id, Pending& pending,
+                                     const std::vector<Unit*>& changed) {
     const auto verdict = [](Verdict what, std::string text = {}) {
         Answer answer;
         answer.verdict = what;
@@ -71,7 +72,7 @@ std::optional<Answer> World::outcome(RequestId id, Pending& pending) {
         case Pending::Kind::stop:
         case Pending::Kind::wait: {
             const bool stop = pending.kind == Pending::Kind::stop;
-            for (Unit* unit : std::vector<Unit*>{pending.rest}) {
+            for (Unit* unit : changed) {
                 const State state = unit->state();
                 const bool gone =
                     stop ? !is_running(state) : state == State::down || is_at_rest(state);

@@ -10,10 +10,12 @@ void World::on(const ApplySet& set) {
     std::vector<units::UnitPtr> all = set.units;
     for (const auto& [name, unit] : graph.units())
         if (unit->definition && unit->definition->transient) all.push_back(unit->definition);
-    graph.set_aliases(all);
-
     std::set<std::string_view> named;
     for (const units::UnitPtr& each : all) named.insert(each->name);
+    for (const auto& [name, unit] : graph.units())  // what is removed and runs keeps its aliases
+        if (unit->runs() && !named.contains(name))
+            all.push_back(unit->stale() ? unit->seldom->of_run : unit->definition);
+    graph.set_aliases(all);
     const std::set<std::string_view> masked{set.masked.begin(), set.masked.end()};
     for (const std::string& name : set.masked) graph.exactly(name);
     for (const auto& [name, unit] : graph.units()) {
@@ -74,6 +76,7 @@ bool World::define(Unit& unit, const units::UnitPtr& definition) {
     give_up_start(unit);
     unwatch_gate(unit);
     unit.machine.forget_counters();
+    drive(unit, [&](Turn turn) { unit.machine.wait_anew(turn); });
     if (changed && is_at_rest(unit.state()))
         drive(unit, [&](Turn turn) { unit.machine.come_down("definition changed", turn); });
     return true;
@@ -91,7 +94,8 @@ void World::undefine(Unit& unit) {
     if (!unit.runs()) give_up_start(unit);
     const units::UnitPtr had = std::exchange(unit.definition, nullptr);
     if (!unit.masked) unit.asked = Asked::none;
-    graph.drop_aliases(unit);
+    if (!unit.runs())
+        for (Unit* each : graph.drop_aliases(unit)) rewire(*each);
     unwatch_gate(unit);
     rewire(unit);
 }

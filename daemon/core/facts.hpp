@@ -15,11 +15,6 @@ namespace reeve::core {
 enum class Truth : std::uint8_t { no, unknown, yes };
 Truth operator!(Truth truth) noexcept;
 
-struct ByName {
-    bool operator()(const Unit* a, const Unit* b) const noexcept { return a->name < b->name; }
-};
-using UnitsByName = std::set<Unit*, ByName>;
-
 // Set while a mark is on it, or a unit with it in `sets` is up.
 struct Latch {
     bool marked = false;

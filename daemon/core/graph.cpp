@@ -60,20 +60,24 @@ Unit& Graph::exactly(std::string_view name) {
     return found != units_.end() ? *found->second : restore(name, UnitId{next_id_++});
 }
 
-std::vector<Unit*> Graph::add_alias(std::string_view alias, const Unit& unit) {
-    std::vector<Unit*> owners;
-    if (const auto placeholder = units_.find(alias); placeholder != units_.end())
-        for (const Edge& edge : placeholder->second->edges)
-            if (!edge.mine) owners.push_back(edge.other);
-    aliases_.try_emplace(std::string{alias}, unit.name);
-    std::ranges::sort(owners, {}, &Unit::name);
-    const auto doubles = std::ranges::unique(owners);
-    owners.erase(doubles.begin(), doubles.end());
-    return owners;
+// Whose definitions name the unit, by name.
+std::vector<Unit*> Graph::namers(const Unit& unit) {
+    UnitsByName owners;
+    for (const Edge& edge : unit.edges)
+        if (!edge.mine) owners.insert(edge.other);
+    return {owners.begin(), owners.end()};
 }
 
-void Graph::drop_aliases(const Unit& unit) {
-    std::erase_if(aliases_, [&](const auto& entry) { return entry.second == unit.name; });
+std::vector<Unit*> Graph::add_alias(std::string_view alias, const Unit& unit) {
+    const auto placeholder = units_.find(alias);
+    aliases_.try_emplace(std::string{alias}, unit.name);
+    return placeholder != units_.end() ? namers(*placeholder->second) : std::vector<Unit*>{};
+}
+
+std::vector<Unit*> Graph::drop_aliases(const Unit& unit) {
+    const auto dropped =
+        std::erase_if(aliases_, [&](const auto& entry) { return entry.second == unit.name; });
+    return dropped > 0 ? namers(unit) : std::vector<Unit*>{};
 }
 
 Unit& Graph::restore(std::string_view name, UnitId id) {

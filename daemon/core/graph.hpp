@@ -5,6 +5,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -108,6 +109,11 @@ struct Unit {
     }
 };
 
+struct ByName {
+    bool operator()(const Unit* a, const Unit* b) const noexcept { return a->name < b->name; }
+};
+using UnitsByName = std::set<Unit*, ByName>;
+
 // Does `edge` of `unit` say that `unit` comes after the other end, or before it?
 bool comes_after(const Unit& unit, const Edge& edge) noexcept;
 bool comes_before(const Unit& unit, const Edge& edge) noexcept;
@@ -130,7 +136,8 @@ public:
 
     // One more alias. Returns the units whose relations named it when it was nobody's.
     std::vector<Unit*> add_alias(std::string_view alias, const Unit& unit);
-    void drop_aliases(const Unit& unit);
+    // The unit's aliases are nobody's now. Returns the units whose relations may have used them.
+    std::vector<Unit*> drop_aliases(const Unit& unit);
     void set_aliases(const std::vector<units::UnitPtr>& definitions);
     // Puts the relations of the definition the unit lives by in place of those it had.
     void wire(Unit& unit);
@@ -150,6 +157,7 @@ public:
 private:
     void wire_own(Unit& unit);
     void link(Unit& owner, const units::Link& link);
+    static std::vector<Unit*> namers(const Unit& unit);
     void join(Unit& from, Unit& to, Bond bond, bool ordered, bool owner_is_from) const;
     void add(Unit& unit, const Edge& edge) const;
 

@@ -14,8 +14,8 @@ void Requests::add(RequestId id, Pending pending) {
     if (pending.unit != nullptr) watch(pending.unit);
     for (Unit* each : pending.rest)
         if (each != pending.unit) watch(each);
+    due_[id].assign(pending.rest.begin(), pending.rest.end());
     pending_.emplace(id, std::move(pending));
-    due_.insert(id);
 }
 
 void Requests::unwatch(RequestId id, Unit& unit) {
@@ -39,7 +39,7 @@ void Requests::remove(RequestId id) {
 void Requests::no_longer(RequestId id, Unit& unit) {
     Pending* pending = find(id);
     if (pending == nullptr) return;
-    std::erase(pending->rest, &unit);
+    pending->rest.erase(&unit);
     if (pending->unit != &unit) unwatch(id, unit);
 }
 
@@ -48,9 +48,9 @@ Pending* Requests::find(RequestId id) {
     return found == pending_.end() ? nullptr : &found->second;
 }
 
-void Requests::look_at(const Unit& unit) {
+void Requests::look_at(Unit& unit) {
     if (!unit.named_in_wait) return;
-    for (const RequestId id : of_unit_[unit.id]) due_.insert(id);
+    for (const RequestId id : of_unit_[unit.id]) due_[id].push_back(&unit);
 }
 
 void Requests::came_up(const Unit& unit) {
@@ -62,7 +62,7 @@ void Requests::came_up(const Unit& unit) {
 
 void Requests::look_at_event(const std::string& event) {
     for (const auto& [id, pending] : pending_)
-        if (pending.kind == Pending::Kind::event && pending.event == event) due_.insert(id);
+        if (pending.kind == Pending::Kind::event && pending.event == event) due_[id];
 }
 
 }  // namespace reeve::core

@@ -17,7 +17,7 @@ struct Pending {
     Kind kind{};
     TimePoint deadline = never;
     Unit* unit = nullptr;
-    std::vector<Unit*> rest;  // stop, wait: those that are not gone yet
+    UnitsByName rest;  // stop, wait: those that are not gone yet
     std::string event;
     bool came_up = false;
 };
@@ -38,18 +38,20 @@ public:
     [[nodiscard]] RequestId first() const noexcept { return deadlines_.begin()->second; }
 
     // Something about the unit changed: its requests are looked at once all is settled.
-    void look_at(const Unit& unit);
-    void look_at(RequestId id) { due_.insert(id); }
+    void look_at(Unit& unit);
+
     void look_at_event(const std::string& event);
     void came_up(const Unit& unit);
-    [[nodiscard]] std::set<RequestId> take_due() { return std::exchange(due_, {}); }
+    // The requests to look at, each with the units of it that changed.
+    using Due = std::map<RequestId, std::vector<Unit*>>;
+    [[nodiscard]] Due take_due() { return std::exchange(due_, {}); }
 
 private:
     void unwatch(RequestId id, Unit& unit);
     std::map<RequestId, Pending> pending_;
     std::set<std::pair<TimePoint, RequestId>> deadlines_;
     std::map<UnitId, std::vector<RequestId>> of_unit_;
-    std::set<RequestId> due_;
+    Due due_;
 };
 
 }  // namespace reeve::core

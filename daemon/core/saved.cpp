@@ -110,6 +110,7 @@ void World::load(const std::vector<units::UnitPtr>& definitions, std::string_vie
         const auto stale = in.read<bool>();
         if (defined) current.push_back(unit.definition = take(name));
         if (stale) unit.edit().of_run = take(name);
+        if (stale && !defined) current.push_back(unit.seldom->of_run);
         fields(in, unit);
         Links link{&unit, in.read<bool>(), {}, {}, unit.cursor};
         for (std::uint32_t& index : link.support) in(index);
@@ -165,7 +166,7 @@ void World::load(const std::vector<units::UnitPtr>& definitions, std::string_vie
         in(pending.kind, pending.deadline, pending.event, pending.came_up);
         pending.unit = known(in.read<std::string>());
         for (auto rest = in.read<std::size_t>(); rest > 0; --rest)
-            pending.rest.push_back(known(in.read<std::string>()));
+            pending.rest.insert(known(in.read<std::string>()));
         requests.add(id, std::move(pending));
     }
     static_cast<void>(requests.take_due());  // whoever was due has been looked at

@@ -248,6 +248,8 @@ void World::run_over(Unit& unit) {
     unwatch_gate(unit);
     facts.drop_gate(unit);
     unit.seldom->of_run.reset();
+    if (!unit.definition)
+        for (Unit* each : graph.drop_aliases(unit)) rewire(*each);
     --stale_;
     unit.renewed = is_at_rest(unit.state());
     rewire(unit);

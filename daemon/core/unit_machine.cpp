@@ -58,6 +58,11 @@ void UnitMachine::wait(std::string reason, Turn turn) {
     }
 }
 
+void UnitMachine::wait_anew(Turn turn) {
+    if (state_ == State::waiting)
+        enter(State::waiting, later(turn.now, turn.wait_timeout), "", turn);
+}
+
 void UnitMachine::come_down(std::string reason, Turn turn) {
     switch (state_) {
         case State::waiting:

@@ -37,6 +37,7 @@ class UnitMachine {
 public:
     // ── told by the engine ──────────────────────────────────────────────────────────────────────
     void wait(std::string reason, Turn turn);       // down, backoff → waiting
+    void wait_anew(Turn turn);                      // the definition changed while it waits
     void come_down(std::string reason, Turn turn);  // waiting, backoff, done, failed → down
     // down, waiting → done (skipped) or failed (assert_failed, limit), without a run.
     void settle(Result result, std::string reason, Turn turn);

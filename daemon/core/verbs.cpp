@@ -130,8 +130,13 @@ void World::on(const StopRequest& request) {
     if (unit->definition && unit->definition->refuse_manual_stop)
         return answer(request.caller.id, Verdict::refused, unit,
                       request.unit + " has refuse-manual-stop");
-    Pending pending{
-        Pending::Kind::stop, request.caller.deadline, unit, goes_with(*unit), {}, false};
+    const std::vector<Unit*> going = goes_with(*unit);
+    Pending pending{Pending::Kind::stop,
+                    request.caller.deadline,
+                    unit,
+                    UnitsByName{going.begin(), going.end()},
+                    {},
+                    false};
     ask(*unit, Asked::down, request.caller.by);
     await(request.caller, std::move(pending));
 }
@@ -211,10 +216,10 @@ void World::on(const WaitRequest& request) {
         Unit* unit = graph.find(name);
         if (unit == nullptr || !is_known(*unit))
             return answer(request.caller.id, Verdict::unknown_unit, nullptr, "no unit " + name);
-        if (std::ranges::find(pending.rest, unit) == pending.rest.end())
-            pending.rest.push_back(unit);
+        if (pending.unit == nullptr) pending.unit = unit;
+        pending.rest.insert(unit);
     }
-    if (!pending.rest.empty()) pending.unit = pending.rest.front();
+
     await(request.caller, std::move(pending));
 }
 

@@ -207,7 +207,8 @@ private:
     void await(const Caller& caller, Pending pending);
     void answer_what_is_due();
     void cancel_all_requests();
-    std::optional<Answer> outcome(RequestId id, Pending& pending);
+    std::optional<Answer> outcome(RequestId id, Pending& pending,
+                                  const std::vector<Unit*>& changed);
     [[nodiscard]] std::optional<Answer> outcome_of_start(const Pending& pending) const;
     [[nodiscard]] std::string end_text(const Unit& unit) const;
 
