@@ -168,6 +168,8 @@ void World::retire_the_gone() {
         unit->asked = Asked::none;
         unit->defined_once = unit->kept = unit->bounce = false;
         graph.renumber(*unit);
+        rederive(*unit);  // what went with it, for what was asked of it, is free again
+        touch_those_held_up_by(*unit);
     }
 }
 

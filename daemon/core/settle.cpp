@@ -77,11 +77,11 @@ void World::settle() {
             Unit* unit = graph.find(trigger.unit);
             if (unit != nullptr && unit->definition) start_asked(*unit, trigger.by);
         } else if (!start_next_idle() && !forget_the_oldest() && !advance_shutdown()) {
-            break;
+            answer_what_is_due();
+            retire_the_gone();
+            if (touched_.empty()) return;  // else: the names it left are asked nothing now
         }
     }
-    answer_what_is_due();
-    retire_the_gone();
 }
 
 // All whose time has come, before any of them acts on it: among equals, by name.
