@@ -146,6 +146,8 @@ class LostConnection(BoardTest):
         self.wait_until(lambda: "waiting" in waiter.stderr.readline(), b.overview)
         b.process.kill()
         b.process.wait()
+        for name in b.cgroup.below():  # a manager that is killed cannot clean up
+            (b.cgroup.path / name).rmdir()
         return waiter
 
     def test_a_waiter_finds_the_next_manager(self):
