@@ -133,6 +133,7 @@ void Runs::on(const os::Started& news) {
     Live* live = find(news.process.unit, news.process.run);
     if (!live) return;
     live->hindrance.clear();
+    containment_.joined(news.process.unit, news.process.run, children_.pid_of(news.process));
     const bool is_main = news.process == live->main;
     if (is_main) live->ready_write = posix::Fd{};  // the child has its own copy now
     tell_.event(core::Spawned{news.process});
@@ -175,7 +176,7 @@ void Runs::on(const os::MainEnded& news) {
 
 // Known at the very end of a process, it spares the core a round of signals to nobody.
 bool Runs::is_empty(core::UnitId unit, core::RunId run) const {
-    return containment_.members(unit, run).empty();
+    return containment_.is_empty(unit, run);
 }
 
 // A process of the run has ended: whoever waits for emptiness or for the eldest looks again.

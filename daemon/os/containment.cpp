@@ -210,6 +210,11 @@ int Containment::enter(core::UnitId unit, std::string_view name, core::RunId run
     return entry.cgroup.get();
 }
 
+void Containment::joined(core::UnitId unit, core::RunId run, pid_t pid) {
+    Impl::Unit* const entry = impl_->find(unit, run);
+    if (entry != nullptr && !entry->cgroup && pid > 0) impl_->tracker.remember({unit, run}, pid);
+}
+
 void Containment::watch_empty(core::UnitId unit, core::RunId run) {
     Impl::Unit* const entry = impl_->find(unit, run);
     if (entry == nullptr || entry->watched) return;

@@ -85,6 +85,11 @@ bool RunTracker::has_known(Key run) {
     });
 }
 
+void RunTracker::remember(Key run, pid_t pid) {
+    const ProcessInfo info = process_info(pid);
+    if (info.id.start != 0 && !info.zombie) known_.insert_or_assign(info.id, run);
+}
+
 bool RunTracker::claim(Key run, pid_t pid) {
     const auto found = runs_.find(run);
     if (found == runs_.end()) return false;

@@ -29,6 +29,8 @@ public:
     // Is of the run; or it descends from us, nobody else's, and began after the run: a PID file
     // that names such a process is believed, and it is the run's from then on.
     bool claim(Key run, pid_t pid);
+    // Is of the run, whatever it does to its environment: we started it.
+    void remember(Key run, pid_t pid);
     // False for a key that was not added.
     [[nodiscard]] bool contains(Key run) const { return runs_.count(run) != 0; }
 

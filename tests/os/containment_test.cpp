@@ -226,5 +226,16 @@ TEST_F(Groups, ClaimsAnUnmarkedOrphanThatIsYoungerThanTheRun) {
     ASSERT_TRUE(turn([&] { return !emptied.empty(); }));
 }
 
+// As redis does: its title is written over its environment, and with it over the mark.
+TEST_F(Groups, RemembersAStartedProcessThatLosesItsMark) {
+    const TestRun run = enter("titled");
+    const auto process = start(run, "exec env -i sleep 60");
+    containment.joined(run.unit, run.id, children.pid_of(process));
+    EXPECT_FALSE(containment.is_empty(run.unit, run.id));
+    containment.watch_empty(run.unit, run.id);
+    containment.kill_all(run.unit, run.id);
+    ASSERT_TRUE(turn([&] { return !emptied.empty(); }));
+}
+
 }  // namespace
 }  // namespace reeve::os
