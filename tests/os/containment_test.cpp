@@ -230,7 +230,9 @@ TEST_F(Groups, ClaimsAnUnmarkedOrphanThatIsYoungerThanTheRun) {
 TEST_F(Groups, RemembersAStartedProcessThatLosesItsMark) {
     const TestRun run = enter("titled");
     const auto process = start(run, "exec env -i sleep 60");
+    ASSERT_TRUE(turn([&] { return count<Started>() == 1; }));
     containment.joined(run.unit, run.id, children.pid_of(process));
+    settle();  // the mark is gone now
     EXPECT_FALSE(containment.is_empty(run.unit, run.id));
     containment.watch_empty(run.unit, run.id);
     containment.kill_all(run.unit, run.id);
