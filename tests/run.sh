@@ -100,8 +100,7 @@ tests_wanted=
 for label in unit core system clients daemons boot; do ! wanted $label || tests_wanted=1; done
 
 build_release() {
-    configure build/release -S . -G Ninja -DCMAKE_BUILD_TYPE=Release &&
-        build build/release reeved reevectl
+    configure build/release --preset release && build build/release
 }
 
 released=

@@ -84,8 +84,7 @@ void UnitMachine::settle(Result result, std::string reason, Turn turn) {
         case State::waiting:
         case State::backoff: {
             result_ = result;
-            detail_ = reason;
-            exit_ = {};
+            detail_ = reason;  // how the last process ended stays known
             const State rest = result == Result::skipped ? State::done : State::failed;
             enter(rest, never, std::move(reason), turn);
             break;
