@@ -224,7 +224,7 @@ void Runs::start(core::UnitId unit, Live& live, const HeldSpawn& held) {
     if (!is_own_account(around)) facts.account = accounts_.find(around.user, around.group, why);
     Environment environment = make_environment(definition, places_.environment, facts);
     if (held.action.phase != units::Phase::main)
-        add_main_process(environment, children_.main_of(unit, live.run));
+        add_main_process(environment, main_pid(unit, live));
     if (held.action.phase == units::Phase::stop || held.action.phase == units::Phase::stop_post)
         add_exit(environment, live.last_exit, held.result);
 
@@ -301,13 +301,16 @@ void Runs::find_main(const core::FindMain& action) {
          [this, unit, run](pid_t pid) { return containment_.contains(unit, run, pid); }});
 }
 
+pid_t Runs::main_pid(core::UnitId unit, const Live& live) const {
+    return live.main_found ? children_.main_of(unit, live.run) : children_.pid_of(live.main);
+}
+
 bus::UnitFacts Runs::facts(core::UnitId unit) const {
     const auto it = live_.find(unit);
     if (it == live_.end()) return {};
     const Live& live = it->second;
     bus::UnitFacts out;
-    out.main_pid =
-        live.main_found ? children_.main_of(unit, live.run) : children_.pid_of(live.main);
+    out.main_pid = main_pid(unit, live);
     out.status = live.status;
     out.hindrance = live.hindrance;
     out.pids = containment_.members(unit, live.run);

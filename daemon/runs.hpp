@@ -85,6 +85,7 @@ private:
     void prepared(core::UnitId unit, core::RunId run, std::string error, Environment variables);
     void start(core::UnitId unit, Live& live, const HeldSpawn& held);
     void refuse(const core::Spawn& action, const char* stage, int error);
+    [[nodiscard]] pid_t main_pid(core::UnitId unit, const Live& live) const;  // 0: none
     void open_ready_pipe(core::UnitId unit, Live& live);
     void read_ready(core::UnitId unit, core::RunId run);
     void open_notify(core::UnitId unit, Live& live);

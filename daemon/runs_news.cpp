@@ -69,8 +69,7 @@ void Runs::read_ready(core::UnitId unit, core::RunId run) {
 // there must be of the unit; one that has gone (`systemd-notify`) is judged by its user.
 bool Runs::may_notify(core::UnitId unit, const Live& live, const os::NotifySender& sender) const {
     const auto& service = *live.definition->service;
-    const pid_t main =
-        live.main_found ? children_.main_of(unit, live.run) : children_.pid_of(live.main);
+    const pid_t main = main_pid(unit, live);
     switch (service.notify_access) {
         case units::NotifyAccess::none: return false;
         case units::NotifyAccess::main: return sender.pid != 0 && sender.pid == main;

@@ -85,7 +85,8 @@ int Peer::on_message(sd_bus_message* message, void* self, sd_bus_error*) noexcep
     auto* const peer = static_cast<Peer*>(self);
     if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Connected") > 0) {
         sd_event_source_set_enabled(peer->first_messages_.get(), SD_EVENT_ON);
-    } else if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Disconnected") > 0) {
+    } else if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Disconnected") >
+               0) {
         peer->drop("it has gone");
     } else {
         peer->check_backlog();

@@ -38,6 +38,7 @@ struct Containment::Impl {
         std::uint64_t oom_kills_before = 0;
         bool watched = false;  // somebody waits to hear that it is empty
         bool entered = false;  // false: idle, kept for the next run
+        bool killed = false;   // cgroup.kill was written to it
     };
 
     Loop& loop;
@@ -102,6 +103,20 @@ struct Containment::Impl {
     void remove_folder(Unit& unit) {
         if (unit.cgroup) remove_cgroup(instance.get(), unit.cgroup.name());
         unit.cgroup = {};
+    }
+
+    // Linux since 6.15 kills at once what clone3 starts in a folder that cgroup.kill was ever
+    // written to, if the parent sits in another: such a folder is of no use any more.
+    void replace_killed(core::UnitId id, Unit& unit, const std::string& name, core::RunId run) {
+        if (!unit.killed || unit.cgroup.read_events().populated) return;
+        const bool watched = unit.watched;
+        close_watch(unit);
+        remove_folder(unit);
+        unit.killed = false;
+        open_cgroup(unit, name, run);
+        if (!watched || !unit.cgroup) return;
+        unit.watched = true;
+        watch_cgroup(id, unit);
     }
 
     void announce(core::UnitId id, core::RunId run) {
@@ -194,6 +209,7 @@ int Containment::enter(core::UnitId unit, std::string_view name, core::RunId run
     Impl& m = *impl_;
     Impl::Unit& entry = m.units[unit];
     if (entry.entered && entry.run == run) {
+        m.replace_killed(unit, entry, escape_cgroup_name(name), run);
         if (entry.cgroup) entry.cgroup.thaw();
         return entry.cgroup.get();
     }
@@ -233,6 +249,7 @@ void Containment::leave(core::UnitId unit) {
     m.close_watch(found->second);
     m.tracker.remove({unit, found->second.run});
     found->second.entered = false;
+    if (std::exchange(found->second.killed, false)) m.remove_folder(found->second);
     m.idle.push_back(unit);
     if (m.idle.size() <= idle_kept) return;
     const auto oldest = m.units.find(m.idle.front());
@@ -244,7 +261,10 @@ void Containment::leave(core::UnitId unit) {
 void Containment::kill_all(core::UnitId unit, core::RunId run) {
     Impl::Unit* const entry = impl_->find(unit, run);
     if (entry == nullptr) return;
-    if (entry->cgroup && entry->cgroup.kill()) return;
+    if (entry->cgroup && entry->cgroup.kill()) {
+        entry->killed = true;
+        return;
+    }
     impl_->kill_by_hand(unit, run, kill_rounds);
 }
 
