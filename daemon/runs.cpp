@@ -228,6 +228,12 @@ void Runs::start(core::UnitId unit, Live& live, const HeldSpawn& held) {
     if (held.action.phase == units::Phase::stop || held.action.phase == units::Phase::stop_post)
         add_exit(environment, live.last_exit, held.result);
 
+    // What the run had was killed, perhaps: then it has another folder for what follows.
+    if (held.action.phase != units::Phase::main && live.cgroup >= 0) {
+        const auto mark = std::to_string(static_cast<std::uint64_t>(live.run));
+        live.cgroup = containment_.enter(unit, definition.name, live.run, mark);
+    }
+
     std::vector<std::string> unset;
     os::SpawnPlan plan = make_plan(definition, *command, environment, unset);
     for (const auto& name : unset)

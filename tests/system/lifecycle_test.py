@@ -103,6 +103,7 @@ class Life(BoardTest):
             self.assertGreaterEqual(gap, least)
         b.ctl("event", "wait", "flaky-broken", "--timeout", "5s")
         b.ctl("is-failed", "flaky")
+        b.ctl("stop", "flaky")
         b.ctl("reset-failed", "flaky")
         self.assertEqual(b.state("flaky"), "down")
 
