@@ -10,7 +10,8 @@ enum class Severity { warning, error };
 
 // Printed as `file:line:col: key: text`, for instance
 //   /etc/reeve/units/web.toml:7:1: service.restrat: unknown key; did you mean `restart`?
-//   /etc/reeve/units/web.toml:9:16: service.stop-timeout: found "5 parsecs", expected a duration such as "5s"
+//   /etc/reeve/units/web.toml:9:16: service.stop-timeout: found "5 parsecs", expected a duration
+//   such as "5s"
 struct Problem {
     Severity severity = Severity::error;
     std::string file;

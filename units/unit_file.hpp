@@ -47,8 +47,18 @@ private:
 // ── relations between units ────────────────────────────────────────────────────────────────────
 
 enum class Relation : std::uint8_t {
-    after, before, requires_, wants, binds_to, requisite, part_of, conflicts,
-    on_failure, on_success, wanted_by, required_by,
+    after,
+    before,
+    requires_,
+    wants,
+    binds_to,
+    requisite,
+    part_of,
+    conflicts,
+    on_failure,
+    on_success,
+    wanted_by,
+    required_by,
 };
 std::string_view to_string(Relation relation) noexcept;  // the key: "binds-to"
 
@@ -86,7 +96,15 @@ struct Predicates {
 
 enum class Type : std::uint8_t { simple, exec, notify, forking, oneshot, idle };
 enum class Phase : std::uint8_t { start_pre, main, start_post, reload, stop, stop_post };
-enum class Restart : std::uint8_t { no, on_success, on_failure, on_abnormal, on_abort, on_watchdog, always };
+enum class Restart : std::uint8_t {
+    no,
+    on_success,
+    on_failure,
+    on_abnormal,
+    on_abort,
+    on_watchdog,
+    always
+};
 enum class KillMode : std::uint8_t { control_group, mixed, process, none };
 enum class NotifyAccess : std::uint8_t { none, main, exec, all };
 std::string_view to_string(Type type) noexcept;
@@ -98,8 +116,8 @@ std::string_view to_string(NotifyAccess access) noexcept;
 struct Command {
     Phase phase = Phase::main;
     bool ignore_failure = false;
-    bool as_root = false;    // not as `user`
-    bool expand = true;      // false: `no-expand`, $X is left as it stands
+    bool as_root = false;           // not as `user`
+    bool expand = true;             // false: `no-expand`, $X is left as it stands
     std::vector<std::string> argv;  // argv[0] absolute after load; specifiers replaced, $X not yet
     bool operator==(const Command&) const = default;
 };
@@ -139,10 +157,10 @@ struct Surroundings {
     std::map<std::string, std::string> environment;
     std::vector<EnvironmentFile> environment_files;
     std::string working_directory;
-    std::string user;   // name or number; looked up by the shell, never in the loop
+    std::string user;  // name or number; looked up by the shell, never in the loop
     std::string group;
     std::optional<std::uint32_t> umask;
-    std::optional<std::uint64_t> nofile;  // limits.nofile
+    std::optional<std::uint64_t> nofile;         // limits.nofile
     std::vector<std::string> runtime_directory;  // below /run (or the user's)
     std::vector<std::string> state_directory;    // below /var/lib (or the user's)
     bool operator==(const Surroundings&) const = default;
@@ -165,7 +183,7 @@ struct Service {
     bool remain_after_exit = false;
     bool ignore_sigpipe = false;
     std::uint8_t kill_signal = 15;
-    std::int16_t ready_fd = -1;  // -1: none
+    std::int16_t ready_fd = -1;                         // -1: none
     Duration start_timeout = std::chrono::seconds{90};  // infinity for oneshot unless set
     Duration stop_timeout = std::chrono::seconds{10};
     Duration run_timeout = infinity;
@@ -205,7 +223,7 @@ enum class Kind : std::uint8_t { service, target, device };
 std::string_view to_string(Kind kind) noexcept;
 
 struct UnitFile {
-    std::string name;      // without ".toml"
+    std::string name;  // without ".toml"
     Kind kind = Kind::service;
     bool enabled = true;
     bool stop_when_unneeded = false;
@@ -216,15 +234,15 @@ struct UnitFile {
     Duration wait_timeout = infinity;
     std::string description;
     std::vector<std::string> aliases;
-    std::vector<Link> links;  // all relations, in the order they were written
-    std::vector<std::string> sets;           // events that are set while this unit is up
-    std::vector<Lease> leases;               // [hal] lease
-    std::vector<std::string> control;        // [access] control: "user:X", "group:Y"
-    std::vector<std::string> files;          // where it was read from: the file, then its drop-ins
+    std::vector<Link> links;           // all relations, in the order they were written
+    std::vector<std::string> sets;     // events that are set while this unit is up
+    std::vector<Lease> leases;         // [hal] lease
+    std::vector<std::string> control;  // [access] control: "user:X", "group:Y"
+    std::vector<std::string> files;    // where it was read from: the file, then its drop-ins
     Rare<Predicates> predicates;
     Rare<LogSpec> log;
-    std::unique_ptr<Service> service;        // of Kind::service
-    Device device;                           // of Kind::device
+    std::unique_ptr<Service> service;  // of Kind::service
+    Device device;                     // of Kind::device
 
     // True when both mean the same (`files` does not count): then `apply` touches nothing.
     friend bool same_definition(const UnitFile& a, const UnitFile& b);

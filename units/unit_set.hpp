@@ -13,12 +13,12 @@ namespace reeve::units {
 
 // The outcome of a load: good units by name, and what is masked, bad or merely a template.
 struct UnitSet {
-    std::map<std::string, UnitPtr, std::less<>> units;       // good ones, instances included
-    std::map<std::string, std::string, std::less<>> aliases;  // alias → name, of good ones
-    std::map<std::string, std::string, std::less<>> masked;  // name → file
-    std::map<std::string, std::string, std::less<>> templates;  // "getty@" → file
+    std::map<std::string, UnitPtr, std::less<>> units;             // good ones, instances included
+    std::map<std::string, std::string, std::less<>> aliases;       // alias → name, of good ones
+    std::map<std::string, std::string, std::less<>> masked;        // name → file
+    std::map<std::string, std::string, std::less<>> templates;     // "getty@" → file
     std::map<std::string, std::vector<Problem>, std::less<>> bad;  // count as missing
-    std::vector<Problem> problems;                           // all, warnings too, in file order
+    std::vector<Problem> problems;  // all, warnings too, in file order
 
     // The unit of this name or alias; nullptr: none.
     UnitPtr find(std::string_view name) const;

@@ -24,24 +24,47 @@ struct SendSignal {
     int signal = 0;
 };
 // The final word: SIGKILL to all that is left (kill-mode control-group, mixed) or to main alone.
-struct KillAll { UnitId unit{}; RunId run{}; bool main_only = false; };
+struct KillAll {
+    UnitId unit{};
+    RunId run{};
+    bool main_only = false;
+};
 
 // A run begins: make its directories, notify socket, log. Comes before its first Spawn, and before
 // waiting for the PID file of a forking service whose parent has exited: FindMain.
-struct BeginRun { UnitId unit{}; RunId run{}; };
-struct FindMain { UnitId unit{}; RunId run{}; };
+struct BeginRun {
+    UnitId unit{};
+    RunId run{};
+};
+struct FindMain {
+    UnitId unit{};
+    RunId run{};
+};
 // The run is over, nothing of it is left: let go what it had. After its last stop-post.
-struct EndRun { UnitId unit{}; RunId run{}; };
+struct EndRun {
+    UnitId unit{};
+    RunId run{};
+};
 
 // Watch what the unit's gate names outside the core, and tell PathChanged/DeviceChanged for each
 // leaf at once and on every change; until UnwatchGate.
-struct WatchGate { UnitId unit{}; };
-struct UnwatchGate { UnitId unit{}; };
+struct WatchGate {
+    UnitId unit{};
+};
+struct UnwatchGate {
+    UnitId unit{};
+};
 // Answer with PredicatesTested.
-struct TestPredicates { UnitId unit{}; };
+struct TestPredicates {
+    UnitId unit{};
+};
 // Ask the lease scheduler for the whole set; answer with LeasesGranted when it is obtained.
-struct AskLeases { UnitId unit{}; };
-struct ReturnLeases { UnitId unit{}; };
+struct AskLeases {
+    UnitId unit{};
+};
+struct ReturnLeases {
+    UnitId unit{};
+};
 
 // One change of state, for log, bus and clients.
 struct Report {
@@ -51,13 +74,16 @@ struct Report {
     RunId run{};
     std::string reason;  // "requested by uid 0", "exit code 1", "waits for db"
 };
-struct EventReport { std::string name; bool set = false; };
+struct EventReport {
+    std::string name;
+    bool set = false;
+};
 
 // The answer to a request.
 struct Answer {
     enum class Verdict : std::uint8_t {
-        done,           // as asked: up, down, …
-        failed,         // came to rest otherwise; `text` says why
+        done,    // as asked: up, down, …
+        failed,  // came to rest otherwise; `text` says why
         masked,
         unknown_unit,
         refused,        // refuse-manual-*, conflicts inside one pull, not running for reload …
@@ -78,7 +104,9 @@ struct Escalate {
     UnitId unit{};
 };
 // Everything is down that must be; the manager may go.
-struct ShutdownComplete { bool in_time = true; };
+struct ShutdownComplete {
+    bool in_time = true;
+};
 // The unit is no longer known (forgotten, or removed and gone): its id is dead.
 struct Removed {
     UnitId unit{};

@@ -41,18 +41,18 @@ struct UnitView {
     Result result{};
     std::string detail;  // of the result: "exec: No such file or directory", "exit code 3"
     ExitStatus last_exit;
-    TimePoint since{};                     // when it entered the state
-    std::optional<TimePoint> next_start;   // in backoff
-    std::uint32_t failures = 0;            // ends in a row
+    TimePoint since{};                    // when it entered the state
+    std::optional<TimePoint> next_start;  // in backoff
+    std::uint32_t failures = 0;           // ends in a row
     std::uint64_t starts = 0;
 };
 
 struct EventView {
     std::string name;
     bool set = false;
-    bool marked = false;                // by `event set`
-    std::vector<UnitId> setters;        // units that are up and set it
-    std::vector<UnitId> waiting;        // units whose gate waits for it
+    bool marked = false;          // by `event set`
+    std::vector<UnitId> setters;  // units that are up and set it
+    std::vector<UnitId> waiting;  // units whose gate waits for it
 };
 
 class Engine {

@@ -17,26 +17,68 @@ struct Caller {
     std::string by;  // for `asked … by`: "uid 1000", "event:calibrated", "on-failure of web"
     TimePoint deadline = TimePoint::max();  // answer StillWaiting then; the want stays
 };
-struct StartRequest { Caller caller; std::string unit; };
-struct StopRequest { Caller caller; std::string unit; };
-struct RestartRequest { Caller caller; std::string unit; bool only_if_running = false; };
-struct ReloadRequest { Caller caller; std::string unit; };
-struct IsolateRequest { Caller caller; std::string unit; };
+struct StartRequest {
+    Caller caller;
+    std::string unit;
+};
+struct StopRequest {
+    Caller caller;
+    std::string unit;
+};
+struct RestartRequest {
+    Caller caller;
+    std::string unit;
+    bool only_if_running = false;
+};
+struct ReloadRequest {
+    Caller caller;
+    std::string unit;
+};
+struct IsolateRequest {
+    Caller caller;
+    std::string unit;
+};
 // Signal to `main`, or to all processes of the unit; the end counts as its own.
-struct KillRequest { Caller caller; std::string unit; int signal = 15; bool all = false; };
-struct WaitRequest { Caller caller; std::vector<std::string> units; };  // until down or at rest
-struct ResetFailedRequest { Caller caller; std::string unit; };  // empty: all
-struct ForgetRequest { Caller caller; std::string unit; };
-struct EventRequest { Caller caller; std::string name; bool set = true; };
-struct WaitEventRequest { Caller caller; std::string name; };
+struct KillRequest {
+    Caller caller;
+    std::string unit;
+    int signal = 15;
+    bool all = false;
+};
+struct WaitRequest {
+    Caller caller;
+    std::vector<std::string> units;
+};  // until down or at rest
+struct ResetFailedRequest {
+    Caller caller;
+    std::string unit;
+};  // empty: all
+struct ForgetRequest {
+    Caller caller;
+    std::string unit;
+};
+struct EventRequest {
+    Caller caller;
+    std::string name;
+    bool set = true;
+};
+struct WaitEventRequest {
+    Caller caller;
+    std::string name;
+};
 struct ShutdownRequest {
     enum class Haste : std::uint8_t { orderly, now, force };  // now: no join; force: at once
     Caller caller;
     Haste haste = Haste::orderly;
 };
 // A transient unit: defined and asked up in one step.
-struct RunRequest { Caller caller; units::UnitPtr unit; };
-struct CancelRequest { RequestId id{}; };  // the caller has gone: nobody waits any more
+struct RunRequest {
+    Caller caller;
+    units::UnitPtr unit;
+};
+struct CancelRequest {
+    RequestId id{};
+};  // the caller has gone: nobody waits any more
 
 // The whole set of definitions is now this. Names that are gone must go; `masked` never start.
 // Units whose definition is the same pointer, or means the same, are not touched.
@@ -46,25 +88,55 @@ struct ApplySet {
     std::vector<std::string> restart;  // of the changed ones, those that restart now
 };
 // One more unit, an instance of a template that somebody referred to.
-struct AddUnit { units::UnitPtr unit; };
+struct AddUnit {
+    units::UnitPtr unit;
+};
 
 // ── what happened. Everything about a process carries its ProcessRef; stale news is dropped. ────
 
-struct Spawned { ProcessRef process; };  // execve succeeded
+struct Spawned {
+    ProcessRef process;
+};  // execve succeeded
 // `empty`, here and below: no process of the run is left after this one; as if Emptied followed.
-struct SpawnFailed { ProcessRef process; std::string stage; int error = 0; bool empty = false; };
-struct Exited { ProcessRef process; ExitStatus status; bool oom = false; bool empty = false; };
+struct SpawnFailed {
+    ProcessRef process;
+    std::string stage;
+    int error = 0;
+    bool empty = false;
+};
+struct Exited {
+    ProcessRef process;
+    ExitStatus status;
+    bool oom = false;
+    bool empty = false;
+};
 // No process of this run is left (cgroup empty, or no descendant), whatever the main one did. Told
 // after every end of a process once it is so, always after that end: what was told while another
 // process was on its way says nothing about that one.
-struct Emptied { UnitId unit{}; RunId run{}; };
+struct Emptied {
+    UnitId unit{};
+    RunId run{};
+};
 // The shell knows the main process of a forking service now (PID file, or the eldest left), or
 // MAINPID= named another one: the one spawned is no longer the main process.
-struct MainFound { UnitId unit{}; RunId run{}; };
+struct MainFound {
+    UnitId unit{};
+    RunId run{};
+};
 // It never will: the PID file is missing, empty or names somebody else; says which.
-struct MainMissing { UnitId unit{}; RunId run{}; std::string why; };
+struct MainMissing {
+    UnitId unit{};
+    RunId run{};
+    std::string why;
+};
 // The main process (known by MainFound, or replaced through MAINPID=) ended.
-struct MainExited { UnitId unit{}; RunId run{}; ExitStatus status; bool oom = false; bool empty = false; };
+struct MainExited {
+    UnitId unit{};
+    RunId run{};
+    ExitStatus status;
+    bool oom = false;
+    bool empty = false;
+};
 
 // From the notify socket or ready-fd; the shell has checked that the sender may.
 struct Notified {
@@ -81,25 +153,42 @@ struct Notified {
 
 // A leaf predicate watched for a unit's gate changed, or is told for the first time. Kinds event
 // and unit are the core's own and never come from outside.
-struct PathChanged { std::string path; bool exists = false; };
-struct DeviceChanged { std::string device; bool ready = false; };
+struct PathChanged {
+    std::string path;
+    bool exists = false;
+};
+struct DeviceChanged {
+    std::string device;
+    bool ready = false;
+};
 // The answer to TestPredicates: the outside leaves (path) of condition and assert, as they are.
-struct PredicatesTested { UnitId unit{}; std::vector<std::string> existing_paths; };
+struct PredicatesTested {
+    UnitId unit{};
+    std::vector<std::string> existing_paths;
+};
 
-struct LeasesGranted { UnitId unit{}; };
-struct LeasesRefused { UnitId unit{}; std::string why; };  // such a device does not exist (any more)
+struct LeasesGranted {
+    UnitId unit{};
+};
+struct LeasesRefused {
+    UnitId unit{};
+    std::string why;
+};  // such a device does not exist (any more)
 
 // Something outside the model keeps the unit from starting ("user imu unknown", "no spawn thread
 // is free"); an empty `why` clears it.
-struct Hindered { UnitId unit{}; std::string why; };
+struct Hindered {
+    UnitId unit{};
+    std::string why;
+};
 
 struct TimePassed {};  // `now` is all there is to say
 
-using Event = std::variant<
-    StartRequest, StopRequest, RestartRequest, ReloadRequest, IsolateRequest, KillRequest,
-    WaitRequest, ResetFailedRequest, ForgetRequest, EventRequest, WaitEventRequest,
-    ShutdownRequest, RunRequest, CancelRequest, ApplySet, AddUnit, Spawned, SpawnFailed, Exited,
-    Emptied, MainFound, MainMissing, MainExited, Notified, PathChanged, DeviceChanged,
-    PredicatesTested, LeasesGranted, LeasesRefused, Hindered, TimePassed>;
+using Event = std::variant<StartRequest, StopRequest, RestartRequest, ReloadRequest, IsolateRequest,
+                           KillRequest, WaitRequest, ResetFailedRequest, ForgetRequest,
+                           EventRequest, WaitEventRequest, ShutdownRequest, RunRequest,
+                           CancelRequest, ApplySet, AddUnit, Spawned, SpawnFailed, Exited, Emptied,
+                           MainFound, MainMissing, MainExited, Notified, PathChanged, DeviceChanged,
+                           PredicatesTested, LeasesGranted, LeasesRefused, Hindered, TimePassed>;
 
 }  // namespace reeve::core

@@ -28,7 +28,16 @@ struct ProcessRef {
 
 // semantics §2. Order matters to nobody; is_running() says which of them run.
 enum class State : std::uint8_t {
-    down, waiting, starting, up, reloading, stopping, killing, backoff, done, failed
+    down,
+    waiting,
+    starting,
+    up,
+    reloading,
+    stopping,
+    killing,
+    backoff,
+    done,
+    failed
 };
 std::string_view to_string(State state) noexcept;
 bool is_running(State state) noexcept;  // starting, up, reloading, stopping, killing
@@ -48,23 +57,23 @@ struct ExitStatus {
 
 // Why the last run ended as it did, for people and `Result` on the bus.
 enum class Result : std::uint8_t {
-    none,           // has not ended yet
+    none,  // has not ended yet
     success,
-    skipped,        // a condition did not hold
+    skipped,  // a condition did not hold
     assert_failed,
-    exit_code,      // ended by itself with an unclean code
-    signal,         // died of a signal that is not clean
+    exit_code,  // ended by itself with an unclean code
+    signal,     // died of a signal that is not clean
     core_dump,
     oom_kill,
-    spawn_failed,   // could not be started: stage and errno in `detail`
+    spawn_failed,  // could not be started: stage and errno in `detail`
     start_timeout,
     run_timeout,
-    stop_timeout,   // went as told, but had to be killed
+    stop_timeout,  // went as told, but had to be killed
     watchdog,
-    protocol,       // ended before it was ready; PID file missing or foreign
-    limit,          // too many starts within the time
+    protocol,  // ended before it was ready; PID file missing or foreign
+    limit,     // too many starts within the time
     wait_timeout,
-    killed_start,   // a helper command (start-pre, start-post) failed
+    killed_start,  // a helper command (start-pre, start-post) failed
 };
 std::string_view to_string(Result result) noexcept;
 

@@ -32,8 +32,8 @@ public:
     // not be made (said once). `mark` is the value of REEVE_RUN in the environment of the run's
     // processes. Again for the same run (each further process): thaws, gives the same.
     int enter(core::UnitId unit, std::string_view name, core::RunId run, std::string_view mark);
-    // A process of the run that we started ourselves. Without cgroups it is remembered: it may write
-    // over its environment (setproctitle), and with it over the mark.
+    // A process of the run that we started ourselves. Without cgroups it is remembered: it may
+    // write over its environment (setproctitle), and with it over the mark.
     void joined(core::UnitId unit, core::RunId run, pid_t pid);
     // Tells once when the run is empty; soon (on the loop) if it already is. What waits for a spawn
     // thread is not seen here.

@@ -21,10 +21,10 @@ Level level_of(spdlog::level::level_enum level) noexcept {
 
 spdlog::level::level_enum spdlog_level(Level level) noexcept {
     switch (level) {
-    case Level::debug: return spdlog::level::debug;
-    case Level::info: return spdlog::level::info;
-    case Level::warn: return spdlog::level::warn;
-    case Level::error: return spdlog::level::err;
+        case Level::debug: return spdlog::level::debug;
+        case Level::info: return spdlog::level::info;
+        case Level::warn: return spdlog::level::warn;
+        case Level::error: return spdlog::level::err;
     }
     return spdlog::level::err;
 }
@@ -36,7 +36,7 @@ public:
 private:
     void sink_it_(const spdlog::details::log_msg& message) override {
         to_(level_of(message.level),
-              std::string_view{message.payload.data(), message.payload.size()});
+            std::string_view{message.payload.data(), message.payload.size()});
     }
     void flush_() override {}
 

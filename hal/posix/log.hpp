@@ -23,7 +23,8 @@ void write(Level level, std::string_view text) noexcept;
 
 template <class... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {
-    if (enabled(Level::debug)) write(Level::debug, fmt::format(format, std::forward<Args>(args)...));
+    if (enabled(Level::debug))
+        write(Level::debug, fmt::format(format, std::forward<Args>(args)...));
 }
 template <class... Args>
 void info(fmt::format_string<Args...> format, Args&&... args) {
@@ -35,7 +36,8 @@ void warn(fmt::format_string<Args...> format, Args&&... args) {
 }
 template <class... Args>
 void error(fmt::format_string<Args...> format, Args&&... args) {
-    if (enabled(Level::error)) write(Level::error, fmt::format(format, std::forward<Args>(args)...));
+    if (enabled(Level::error))
+        write(Level::error, fmt::format(format, std::forward<Args>(args)...));
 }
 
 }  // namespace reeve::log

@@ -54,7 +54,9 @@ TEST(BrokenFiles, AreToldExactly) {
     }
 }
 
-TEST(BrokenFiles, AreOneForEachKindOfProblem) { EXPECT_GE(cases().size(), 40U); }
+TEST(BrokenFiles, AreOneForEachKindOfProblem) {
+    EXPECT_GE(cases().size(), 40U);
+}
 
 }  // namespace
 }  // namespace reeve::units
