@@ -60,7 +60,7 @@ start_board() {
     # The folder goes when the manager has ended, whoever ended it.
     setsid sh -c 'board=$1; shift; "$@" >"$board/reeved.log" 2>&1; rm -rf "$board"' sh "$board" \
         "$programs/reeved" --unit-path "$PWD/packaging/demo" --runtime-dir "$board" \
-        --socket "$board/bus" --bus none --target board </dev/null &
+        --socket "$board/bus" --bus none --target board </dev/null >/dev/null 2>&1 &
     manager=$!
     wait_for "the board is up" reevectl is-active heartbeat
 }
