@@ -117,7 +117,7 @@ std::optional<Answer> World::outcome_of_start(const Pending& pending) const {
         answer.text = end_text(unit);
     } else if (!is_wanted(unit)) {
         answer.verdict = Verdict::cancelled;
-        answer.text = unit.asked == Asked::down ? "stopped by " + unit.seldom->asked_by
+        answer.text = unit.asked == Asked::down ? "stopped by " + std::string{unit.asked_by()}
                                                 : std::string{"no longer wanted"};
     } else if (is_stuck(unit)) {
         answer.verdict = Verdict::still_waiting;

@@ -21,6 +21,8 @@ void World::on(const ApplySet& set) {
     for (const auto& [name, unit] : graph.units()) {
         unit->masked = masked.contains(name);
         if (unit->definition && !named.contains(name)) undefine(*unit);
+        // Masked until now, and no file came in its place: nothing of it is remembered.
+        if (!unit->definition && !unit->masked) unit->asked = Asked::none;
     }
     std::set<std::string_view> changed;
     for (const units::UnitPtr& each : set.units)
@@ -167,6 +169,7 @@ void World::retire_the_gone() {
         unit->seldom.reset();
         unit->asked = Asked::none;
         unit->defined_once = unit->kept = unit->bounce = false;
+        unit->lost_tests = 0;  // answers to the old id go nowhere
         graph.renumber(*unit);
         rederive(*unit);  // what went with it, for what was asked of it, is free again
         touch_those_held_up_by(*unit);

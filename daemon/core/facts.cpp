@@ -64,6 +64,8 @@ void Facts::tidy() {
         return !entry.second.is_set() && entry.second.watchers.empty();
     });
     std::erase_if(paths_, [](const auto& entry) { return entry.second.watchers.empty(); });
+    for (auto& [name, fact] : paths_)
+        if (std::ranges::none_of(fact.watchers, &Unit::watched)) fact.truth = Truth::unknown;
 }
 
 void Facts::walk(Unit& unit, const units::Predicate& predicate, bool add) {

@@ -155,9 +155,12 @@ void Graph::join(Unit& from, Unit& to, Bond bond, bool ordered, bool owner_is_fr
 }
 
 void Graph::link(Unit& owner, const units::Link& link) {
+    using units::Relation;
+    const bool reverse =
+        link.relation == Relation::wanted_by || link.relation == Relation::required_by;
+    if (reverse && !owner.file()->enabled) return;
     Unit& other = at(link.unit);
     if (&other == &owner) return;  // means nothing, and would wait for itself
-    using units::Relation;
     switch (link.relation) {
         case Relation::after: return join(owner, other, Bond::after, true, true);
         case Relation::before: return join(other, owner, Bond::after, true, false);
@@ -169,12 +172,8 @@ void Graph::link(Unit& owner, const units::Link& link) {
         case Relation::conflicts: return join(owner, other, Bond::conflicts, false, true);
         case Relation::on_failure: return join(owner, other, Bond::on_failure, false, true);
         case Relation::on_success: return join(owner, other, Bond::on_success, false, true);
-        case Relation::wanted_by:
-            if (owner.file()->enabled) join(other, owner, Bond::wants, link.ordered, false);
-            return;
-        case Relation::required_by:
-            if (owner.file()->enabled) join(other, owner, Bond::requires_, link.ordered, false);
-            return;
+        case Relation::wanted_by: return join(other, owner, Bond::wants, link.ordered, false);
+        case Relation::required_by: return join(other, owner, Bond::requires_, link.ordered, false);
     }
 }
 

@@ -103,6 +103,10 @@ struct Unit {
     [[nodiscard]] bool is_target() const noexcept {
         return file() != nullptr && file()->kind == units::Kind::target;
     }
+    // Who asked it up or down; may be empty.
+    [[nodiscard]] std::string_view asked_by() const noexcept {
+        return seldom ? std::string_view{seldom->asked_by} : std::string_view{};
+    }
     [[nodiscard]] Seldom& edit() {
         if (!seldom) seldom = std::make_unique<Seldom>();
         return *seldom;

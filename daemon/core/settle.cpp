@@ -111,18 +111,20 @@ void World::touch(Unit& unit) {
 
 // Compares what is wanted of the unit with what it is.
 void World::look(Unit& unit) {
+    // Nothing starts after the shutdown; what still runs is the shell's to end.
+    const bool may_start = is_wanted(unit) && phase != Phase::ended;
     switch (unit.state()) {
         case State::down:
-            if (is_wanted(unit)) return try_start(unit);
+            if (may_start) return try_start(unit);
             if (!unit.definition && !unit.masked) gone_.push_back(&unit);
             return;
         case State::waiting:
             watch_gate(unit);
-            if (is_wanted(unit)) return try_start(unit);
+            if (may_start) return try_start(unit);
             return drive(unit,
                          [&](Turn turn) { unit.machine.come_down("no longer wanted", turn); });
         case State::backoff:
-            if (!is_wanted(unit))
+            if (!may_start)
                 return drive(unit,
                              [&](Turn turn) { unit.machine.come_down("no longer wanted", turn); });
             if (goes_by_decision(unit))

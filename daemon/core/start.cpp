@@ -16,6 +16,7 @@ bool is_good(const Edge& edge) noexcept {
         return other.definition && !other.masked && other.state() != State::failed &&
                other.asked != Asked::down;
     }
+    if (!other.definition || other.masked) return false;
     if (other.is_up()) return true;
     return edge.bond == Bond::requires_ && other.state() == State::done;
 }
@@ -219,7 +220,7 @@ std::string World::start_reason(const Unit& unit) const {
     if (&unit == last_target) return "shutdown";
     if (unit.state() == State::backoff && unit.machine.failures() > 0)
         return "restart " + std::to_string(unit.machine.failures());
-    if (unit.asked == Asked::up) return "asked by " + unit.seldom->asked_by;
+    if (unit.asked == Asked::up) return "asked by " + std::string{unit.asked_by()};
     for (const Edge& edge : unit.edges)
         if (WantedRule::supports(edge)) return "wanted by " + std::string{edge.other->name};
     return "comes back";

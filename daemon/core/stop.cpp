@@ -67,7 +67,7 @@ std::string World::go_reason(const Unit& unit) const {
     if (unit.bounce) return "restart";
     if (unit.masked) return "masked";
     if (!unit.definition) return "removed";
-    if (unit.asked == Asked::down) return "asked down by " + unit.seldom->asked_by;
+    if (unit.asked == Asked::down) return "asked down by " + std::string{unit.asked_by()};
     if (phase == Phase::going) return "shutdown";
     const bool decided = goes_by_decision(unit);
     if (decided && !is_wanted(unit)) return "no longer wanted";

@@ -340,7 +340,11 @@ void UnitMachine::told_too_early(bool main, Turn turn) {
         !main && ((doing_ == Doing::stop_commands && command_phase_ != units::Phase::stop) ||
                   (doing_ == Doing::reload && deadline_ == never));
     if (state_ == State::killing && deadline_ == never) {
-        turn.out.emplace_back(SendSignal{turn.id, run_, whom, sig_kill});
+        if (main_alone_decides(service.kill_mode)) {
+            turn.out.emplace_back(SendSignal{turn.id, run_, whom, sig_kill});
+        } else {  // it may have children by now
+            turn.out.emplace_back(KillAll{turn.id, run_, false});
+        }
     } else if (doing_ == Doing::terminating && service.kill_mode != units::KillMode::none && main) {
         turn.out.emplace_back(SendSignal{turn.id, run_, whom, service.kill_signal});
     } else if (doing_ == Doing::terminating && !main) {

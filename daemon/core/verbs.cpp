@@ -186,8 +186,8 @@ void World::on(const IsolateRequest& request) {
     if (std::string why = start_asked(target, request.caller.by); !why.empty())
         return answer(request.caller.id, Verdict::refused, &target, std::move(why));
     for (const auto& [name, unit] : graph.units()) {
-        if (unit.get() == &target || !unit->definition) continue;
-        if (unit->file()->ignore_on_isolate) continue;
+        if (unit.get() == &target) continue;
+        if (const auto* file = unit->file(); file != nullptr && file->ignore_on_isolate) continue;
         if (unit->asked == Asked::up) ask(*unit, Asked::none, "");
         if (std::exchange(unit->kept, false)) rederive(*unit);
     }

@@ -48,7 +48,10 @@ std::vector<Reason> World::why(const Unit& unit, bool all) const {
         return reasons;
     }
     switch (unit.state()) {
-        case State::up: return reasons;
+        case State::up:
+            if (must_go(unit) && unit.witness != nullptr)
+                add("stopping", std::string{unit.witness->name});
+            return reasons;
         case State::starting:
         case State::reloading:
         case State::stopping:
@@ -65,7 +68,7 @@ std::vector<Reason> World::why(const Unit& unit, bool all) const {
         case State::waiting: break;
     }
     if (unit.masked) add("masked", std::string{unit.name});
-    if (unit.asked == Asked::down) add("asked", "down by " + unit.seldom->asked_by);
+    if (unit.asked == Asked::down) add("asked", "down by " + std::string{unit.asked_by()});
     if (reasons.empty() && !is_wanted(unit)) add("wanted", "by nobody");
     if (!is_wanted(unit)) return reasons;
     if (unit.seldom && !unit.seldom->hindered.empty()) add("hindered", unit.seldom->hindered);
@@ -143,7 +146,7 @@ UnitView World::view(const Unit& unit) const {
                                       : nullptr;
     view.state = machine.state();
     view.asked = unit.asked;
-    if (unit.asked != Asked::none && unit.seldom) view.asked_by = unit.seldom->asked_by;
+    if (unit.asked != Asked::none) view.asked_by = unit.asked_by();
     view.wanted = is_wanted(unit);
     view.masked = unit.masked;
     view.stale = unit.stale();
