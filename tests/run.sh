@@ -109,7 +109,7 @@ if [ -n "$tests_wanted" ]; then
     configure build/asan --preset asan && build build/asan && run_ctest build/asan
 fi
 if wanted fuzz; then
-    configure build/fuzz --preset fuzz && build build/fuzz && run_ctest build/fuzz
+    configure build/fuzz --preset fuzz && build build/fuzz unit_file_fuzz notify_fuzz && run_ctest build/fuzz
 fi
 if [ -n "$released" ] && [ -z "$labels" ] && [ ${#ctest_options[@]} = 0 ]; then run_bench; fi
 if [ -z "$labels" ] || wanted lint; then
