@@ -2,7 +2,7 @@
 // costs seconds to compile); formatting is {fmt}.
 #pragma once
 
-#include <spdlog/fmt/fmt.h>
+#include <fmt/core.h>
 
 #include <functional>
 #include <string_view>
