@@ -338,7 +338,7 @@ void UnitMachine::told_too_early(bool main, Turn turn) {
     const Whom whom = main ? Whom::main : Whom::control;
     const bool cut_short =
         !main && ((doing_ == Doing::stop_commands && command_phase_ != units::Phase::stop) ||
-                  (doing_ == Doing::reload && deadline_ == never));
+                  (doing_ == Doing::reload && reload_failed_));
     if (state_ == State::killing && deadline_ == never) {
         if (main_alone_decides(service.kill_mode)) {
             turn.out.emplace_back(SendSignal{turn.id, run_, whom, sig_kill});

@@ -370,6 +370,27 @@ TEST(UnitMachine, ReloadThatHangsIsKilledAndTheUnitStaysUp) {
     EXPECT_TRUE(b.machine.reload_failed());
 }
 
+TEST(UnitMachine, ReloadWithoutADeadlineIsNotCutShort) {
+    Bench b{"service web reload=1 start-timeout=infinity"};
+    b.up();
+    b.machine.reload(b.turn());
+    b.actions.clear();
+    b.send(Spawned{b.ref(2)});
+    EXPECT_FALSE(b.asked_for<SendSignal>());
+    b.exits(ok, 2, false);
+    EXPECT_FALSE(b.machine.reload_failed());
+}
+
+TEST(UnitMachine, ReloadThatIsTooLateToStartIsKilledOnceItExists) {
+    Bench b{"service web reload=1 start-timeout=3s"};
+    b.up();
+    b.machine.reload(b.turn());
+    b.advance(3s);
+    b.actions.clear();
+    b.send(Spawned{b.ref(2)});
+    EXPECT_EQ(b.asked_for<SendSignal>()->whom, Whom::control);
+}
+
 TEST(UnitMachine, ReloadAskedDuringAReloadRunsOnceMore) {
     Bench b{"service web reload=1"};
     b.up();
