@@ -244,6 +244,7 @@ void Runs::start(core::UnitId unit, Live& live, const HeldSpawn& held) {
     plan.out = live.pipes.out;
     plan.err = live.pipes.err;
     plan.cgroup = live.cgroup;
+    plan.join_by_hand = containment_.join_by_hand();
     if (held.action.phase == units::Phase::main && live.ready_write) {
         plan.extra = live.ready_write.get();
         plan.extra_as = definition.service->ready_fd;

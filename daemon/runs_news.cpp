@@ -143,6 +143,7 @@ void Runs::on(const os::NotStarted& news) {
     Live* live = find(news.process.unit, news.process.run);
     if (!live) return;
     live->hindrance.clear();
+    if (news.unborn) containment_.killed_at_birth();
     tell_.event(core::SpawnFailed{news.process, std::string{to_string(news.stage)}, news.error,
                                   is_empty(news.process.unit, news.process.run)});
     after_end(news.process.unit, news.process.run);

@@ -99,7 +99,9 @@ struct Children::Impl {
         const bool shot = start.killed && job->hangs;  // in the exec that hung, or just after it
         if (order.error != 0 || shot) {
             if (pid > 0 && !start.ended) failed.insert(pid);
-            news(NotStarted{job->process, order.stage, order.error != 0 ? order.error : ECANCELED});
+            const bool unborn = pid > 0 && order.stage == SpawnStage::clone;
+            news(NotStarted{job->process, order.stage, order.error != 0 ? order.error : ECANCELED,
+                            unborn});
             return;
         }
         ++stats.spawned;

@@ -23,6 +23,7 @@ struct NotStarted {
     core::ProcessRef process;
     SpawnStage stage{};
     int error = 0;
+    bool unborn = false;  // killed before its first instruction
 };
 // The child `process` has ended and was reaped. Comes after everything it sent could be read: the
 // handler drains the unit's notify socket before it passes the exit on.

@@ -50,10 +50,21 @@ struct Containment::Impl {
     bool look_deferred = false;
     int looks_while_unsettled = 0;
     bool told_degraded = false;
+    bool join_by_hand = false;
     std::shared_ptr<int> alive = std::make_shared<int>();  // for what is deferred
 
     Impl(Loop& on, std::function<void(core::UnitId, core::RunId)> to, InstanceCgroup in)
-        : loop{on}, emptied{std::move(to)}, instance{std::move(in)} {}
+        : loop{on}, emptied{std::move(to)}, instance{std::move(in)} {
+        look_whether_born();
+    }
+
+    void look_whether_born() {
+        if (!instance || join_by_hand || instance.can_bear()) return;
+        join_by_hand = true;
+        log::warn(
+            "processes cannot be born in a cgroup, as that of reeved was once killed by "
+            "cgroup.kill; they join theirs by hand");
+    }
 
     template <class Task>
     void defer(Task task) {
@@ -256,6 +267,14 @@ void Containment::leave(core::UnitId unit) {
     m.idle.pop_front();
     m.remove_folder(oldest->second);
     m.units.erase(oldest);
+}
+
+bool Containment::join_by_hand() const noexcept {
+    return impl_->join_by_hand;
+}
+
+void Containment::killed_at_birth() {
+    impl_->look_whether_born();
 }
 
 void Containment::kill_all(core::UnitId unit, core::RunId run) {

@@ -39,6 +39,11 @@ public:
     // thread is not seen here.
     void watch_empty(core::UnitId unit, core::RunId run);
     void leave(core::UnitId unit);  // the run is over
+    // Children are to write themselves into their cgroup: born there they would be killed (found
+    // at the beginning, said once).
+    [[nodiscard]] bool join_by_hand() const noexcept;
+    // One was killed before it ran: looks whether that has become so.
+    void killed_at_birth();
 
     // SIGKILL to all processes of the run (cgroup.kill, or each by pidfd, again until none is
     // left).

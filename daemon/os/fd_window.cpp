@@ -30,7 +30,7 @@ FdWindow::FdWindow(unsigned threads)
     : null_{check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null")} {
     if (null_.get() < 3) null_ = posix::Fd{::fcntl(null_.get(), F_DUPFD_CLOEXEC, 3)};
     end_ = static_cast<unsigned>(check(null_.get(), "reserve descriptors")) + 1;
-    for (unsigned i = 0; i < threads; ++i) slots_.push_back({take(), take(), take()});
+    for (unsigned i = 0; i < threads; ++i) slots_.push_back({take(), take(), take(), take()});
     grow_table();
 }
 

@@ -15,7 +15,7 @@ class FdWindow {
 public:
     // The slots of one spawn thread. They hold /dev/null except while a start is under way.
     struct Slots {
-        int out = -1, err = -1, extra = -1;
+        int out = -1, err = -1, extra = -1, join = -1;
     };
 
     // Takes slots for `threads` threads. Early in the life of the process they come out low; the

@@ -10,6 +10,7 @@
 
 #include "daemon/os/cgroup_dir.hpp"
 #include "daemon/os/cgroup_place.hpp"
+#include "daemon/os/clone_probe.hpp"
 #include "daemon/os/proc_file.hpp"
 
 namespace reeve::os {
@@ -60,6 +61,18 @@ InstanceCgroup InstanceCgroup::make(const std::string& instance) {
 
 InstanceCgroup::~InstanceCgroup() {
     if (dir_) remove_cgroup(parent_.get(), name_);
+}
+
+bool InstanceCgroup::can_bear() const noexcept {
+    constexpr auto scratch = "_probe";  // no unit's, see escape_cgroup_name()
+    if (::mkdirat(dir_.get(), scratch, 0755) == -1) return true;
+    bool can = true;
+    {
+        const posix::Fd folder{::openat(dir_.get(), scratch, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+        can = !folder || can_be_born_in(folder.get());
+    }
+    ::unlinkat(dir_.get(), scratch, AT_REMOVEDIR);
+    return can;
 }
 
 std::string InstanceCgroup::describe() const {

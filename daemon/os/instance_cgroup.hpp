@@ -21,6 +21,8 @@ public:
     [[nodiscard]] int get() const noexcept { return dir_.get(); }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }  // as in /proc
     [[nodiscard]] std::string describe() const;
+    // Children can be born in folders made here; tries it. See clone_probe.hpp.
+    [[nodiscard]] bool can_bear() const noexcept;
 
 private:
     InstanceCgroup() = default;

@@ -68,11 +68,7 @@ void close_the_rest(ChildOrder& order) noexcept {
 
 void join_cgroup(ChildOrder& order) noexcept {
     order.stage = SpawnStage::cgroup;
-    const auto file =
-        ::syscall(SYS_openat, order.join_cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC, 0);
-    if (file == -1) fail(order);
-    if (::syscall(SYS_write, file, "0", 1) == -1) fail(order);
-    ::syscall(SYS_close, file);
+    if (::syscall(SYS_write, order.join_cgroup, "0", 1) == -1) fail(order);
 }
 
 // The manager may be protected from the OOM killer; its children are not. Not worth failing for.

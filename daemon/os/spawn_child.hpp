@@ -24,7 +24,7 @@ struct ChildOrder {
     int extra_as = -1;
     unsigned window_end = 0;
     bool shares_descriptors = false;  // made with CLONE_FILES
-    int join_cgroup = -1;             // to be joined by hand; -1: is there already, or none
+    int join_cgroup = -1;             // cgroup.procs, to be joined by hand; -1: is there, or none
 
     struct Limit {
         std::uint64_t soft, hard;

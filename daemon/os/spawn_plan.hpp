@@ -31,6 +31,7 @@ struct SpawnPlan {
     int extra = -1;                    // a further descriptor …
     int extra_as = -1;                 // … given to the child as this number
     int cgroup = -1;                   // of the unit's cgroup; -1: a process group alone
+    bool join_by_hand = false;         // it is not born there, it writes itself into it
     bool refuse_children = false;      // a seccomp filter: no fork, but threads
     bool ignore_sigpipe = false;
 };

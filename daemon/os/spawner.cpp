@@ -100,6 +100,7 @@ void Spawner::spawn(ChildOrder& order, const SpawnPlan& plan) noexcept {
         }
     }
     clear_slots(plan);
+    if (order.join_cgroup >= 0) (void)window_.fill(slots_.join, -1);
 }
 
 void Spawner::complete(ChildOrder& order, const SpawnPlan& plan) const noexcept {
@@ -143,10 +144,10 @@ void Spawner::make(ChildOrder& order, const SpawnPlan& plan) noexcept {
     order.stage = SpawnStage::clone;
     pid_t pid = -ENOSYS;
     auto& missing = *environment_.clone3_missing;
-    if (!missing.load()) pid = by_clone3(order, plan.cgroup);
+    if (!missing.load()) pid = by_clone3(order, plan);
     if (pid == -ENOSYS) {  // by a seccomp filter of a container, or the architecture
         missing.store(true);
-        pid = by_vfork(order, plan.cgroup);
+        pid = by_vfork(order, plan);
     }
     if (pid < 0) {
         order.error = -pid;
@@ -156,8 +157,21 @@ void Spawner::make(ChildOrder& order, const SpawnPlan& plan) noexcept {
     }
 }
 
-pid_t Spawner::by_clone3(ChildOrder& order, int cgroup) noexcept {
+// Opened here, as the child cannot reach the folder's descriptor. 0 or -errno.
+pid_t Spawner::prepare_to_join(ChildOrder& order, int cgroup) noexcept {
+    if (cgroup < 0) return 0;
+    const posix::Fd procs{::openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC)};
+    if (!procs) return -errno;
+    order.join_cgroup = slots_.join;
+    return window_.fill(slots_.join, procs.get());
+}
+
+pid_t Spawner::by_clone3(ChildOrder& order, const SpawnPlan& plan) noexcept {
     order.shares_descriptors = true;
+    const int cgroup = plan.join_by_hand ? -1 : plan.cgroup;
+    if (plan.join_by_hand) {
+        if (const pid_t error = prepare_to_join(order, plan.cgroup); error != 0) return error;
+    }
     clone_args args{};
     args.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | CLONE_PARENT_SETTID |
                  CLONE_CLEAR_SIGHAND;
@@ -173,9 +187,9 @@ pid_t Spawner::by_clone3(ChildOrder& order, int cgroup) noexcept {
     return pid;
 }
 
-pid_t Spawner::by_vfork(ChildOrder& order, int cgroup) noexcept {
+pid_t Spawner::by_vfork(ChildOrder& order, const SpawnPlan& plan) noexcept {
     order.shares_descriptors = false;
-    order.join_cgroup = cgroup;
+    if (const pid_t error = prepare_to_join(order, plan.cgroup); error != 0) return error;
     order.reset_signals = ~std::uint64_t{0};  // handlers too: there is no CLONE_CLEAR_SIGHAND
     const pid_t pid = become_by_vfork(&order);
     if (pid > 0) order.pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));

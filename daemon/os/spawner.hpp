@@ -45,8 +45,9 @@ private:
     void clear_slots(const SpawnPlan& plan) const noexcept;
     void complete(ChildOrder& order, const SpawnPlan& plan) const noexcept;
     void make(ChildOrder& order, const SpawnPlan& plan) noexcept;
-    pid_t by_clone3(ChildOrder& order, int cgroup) noexcept;
-    pid_t by_vfork(ChildOrder& order, int cgroup) noexcept;
+    pid_t by_clone3(ChildOrder& order, const SpawnPlan& plan) noexcept;
+    pid_t by_vfork(ChildOrder& order, const SpawnPlan& plan) noexcept;
+    pid_t prepare_to_join(ChildOrder& order, int cgroup) noexcept;
 
     struct Unmap {
         void operator()(std::byte* stack) const noexcept;
