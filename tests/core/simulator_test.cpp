@@ -11,7 +11,7 @@
 namespace reeve::sim {
 namespace {
 
-constexpr std::uint64_t shards = 4;
+constexpr std::uint64_t shards = 8;  // enough that two cores end together
 
 std::uint64_t events_per_shard() {
     return (std::getenv("REEVE_LONG") ? 100'000'000U : 2'000'000U) / shards;

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "daemon/core/engine.hpp"
@@ -112,8 +113,8 @@ private:
     bool settled(const core::Engine& engine, std::size_t index);
 
     const World& world_;
-    std::map<std::string, std::size_t> names_;
-    std::map<std::string, std::string> aliases_;
+    std::unordered_map<std::string, std::size_t> names_;
+    std::unordered_map<std::string, std::string> aliases_;
     std::vector<std::size_t> ids_;                             // by UnitId
     std::map<std::string, std::vector<std::size_t>> setters_;  // of events
     bool stale_ = true;

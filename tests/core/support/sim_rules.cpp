@@ -285,7 +285,7 @@ void Rules::on(const Engine& engine, const Report& report, TimePoint now) {
     const bool stale = after.of_run != after.current;
     after.state = report.to;
     after.since = now;
-    if ((ran != runs) && (stale || (runs && !ran))) graph_.links_changed();
+    if (ran && !runs && stale) graph_.links_changed();
     if (ran && !runs) after.up_since = TimePoint::max();
     if (ran && !runs && !after.current) graph_.drop_aliases();
     graph_.link();
