@@ -90,6 +90,7 @@ OrderGraph::OrderGraph(const UnitSet& set) : set_{set} {
     }
     edges_.resize(units_.size());
     for (const UnitFile* unit : units_) add_links(*unit);
+    add_of_targets();
 }
 
 // The index of a unit; `unseen`: there is none.
@@ -110,12 +111,20 @@ void OrderGraph::add(std::string_view from, std::string_view to, Relation relati
     edges_[first].push_back({first, second, relation, said_by_from});
 }
 
-// A target comes after what it wants.
-void OrderGraph::add_of_target(std::string_view target, std::string_view wanted, Relation relation,
-                               bool said_by_target) {
-    const std::uint32_t index = find(target);
-    if (index == unseen || units_[index]->kind != Kind::target) return;
-    add(target, wanted, relation, said_by_target);
+// A target comes after what it wants, unless the opposite order is written.
+void OrderGraph::add_of_targets() {
+    std::erase_if(of_targets_, [&](const Edge& edge) {
+        return std::ranges::find(edges_[edge.to], edge.from, &Edge::to) != edges_[edge.to].end();
+    });
+    for (const Edge& edge : of_targets_) edges_[edge.from].push_back(edge);
+}
+
+void OrderGraph::want(std::string_view wanting, std::string_view wanted, Relation relation,
+                      bool said_by_wanting) {
+    const std::uint32_t from = find(wanting);
+    const std::uint32_t to = find(wanted);
+    if (from == unseen || to == unseen || units_[from]->kind != Kind::target) return;
+    of_targets_.push_back({from, to, relation, said_by_wanting});
 }
 
 void OrderGraph::add_links(const UnitFile& unit) {
@@ -128,9 +137,9 @@ void OrderGraph::add_links(const UnitFile& unit) {
             case Relation::requisite:
                 if (link.ordered) add(unit.name, link.unit, link.relation, true);
                 break;
-            case Relation::wants: add_of_target(unit.name, link.unit, link.relation, true); break;
+            case Relation::wants: want(unit.name, link.unit, link.relation, true); break;
             case Relation::wanted_by:
-                if (unit.enabled) add_of_target(link.unit, unit.name, link.relation, false);
+                if (unit.enabled) want(link.unit, unit.name, link.relation, false);
                 break;
             case Relation::required_by:
                 if (unit.enabled) add(link.unit, unit.name, link.relation, false);

@@ -39,8 +39,9 @@ public:
 private:
     void add(std::string_view from, std::string_view to, Relation relation, bool said_by_from);
     void add_links(const UnitFile& unit);
-    void add_of_target(std::string_view target, std::string_view wanted, Relation relation,
-                       bool said_by_target);
+    void want(std::string_view wanting, std::string_view wanted, Relation relation,
+              bool said_by_wanting);
+    void add_of_targets();
     [[nodiscard]] std::uint32_t find(std::string_view name) const;
     [[nodiscard]] std::vector<Edge> shortest_loop(std::uint32_t start,
                                                   const std::vector<std::uint32_t>& group) const;
@@ -49,6 +50,7 @@ private:
     std::vector<const UnitFile*> units_;  // by name
     std::unordered_map<std::string_view, std::uint32_t> index_;
     std::vector<std::vector<Edge>> edges_;  // by from
+    std::vector<Edge> of_targets_;          // implied by what a target wants
 };
 
 }  // namespace reeve::units

@@ -220,7 +220,8 @@ std::span<const Row> unit_rows() {
             "Started too and up first; if one is stopped, so is this unit. Implies `after`.",
             read_relation<Relation::requires_>, true},
         Row{"unit", "wants", list_of_names, "", "none", "[\"time-sync\"]",
-            "Started too; no shared fate, and order only if this is a target.",
+            "Started too; no shared fate, and order only if this is a target, and then only if the "
+            "opposite is not written.",
             read_relation<Relation::wants>, true},
         Row{"unit", "binds-to", "list of names or { unit, order = \"none\" }", "", "none",
             "[\"session-bus\"]",

@@ -114,15 +114,40 @@ void Graph::set_aliases(const std::vector<units::UnitPtr>& definitions) {
             aliases_.try_emplace(alias, definition->name);
 }
 
+namespace {
+
+// A target comes after what it wants, unless the opposite order is written. `edges` are all those
+// between the same two units.
+template <class Edges>
+void let_written_order_win(Edges edges) {
+    for (Edge& edge : edges) {
+        if (edge.bond != Bond::wants) continue;
+        edge.ordered = std::ranges::none_of(edges, [&](const Edge& other) {
+            return other.bond != Bond::wants && other.ordered && other.outgoing != edge.outgoing;
+        });
+    }
+}
+
+void let_written_order_win(Unit& a, Unit& b) {
+    const auto name = [](const Edge& edge) { return edge.other->name; };
+    let_written_order_win(std::ranges::equal_range(a.edges, b.name, {}, name));
+    let_written_order_win(std::ranges::equal_range(b.edges, a.name, {}, name));
+}
+
+}  // namespace
+
 void Graph::unwire(Unit& unit) {
+    std::vector<Unit*> others;
     for (const Edge& edge : unit.edges) {
         if (!edge.mine) continue;
+        others.push_back(edge.other);
         std::erase_if(edge.other->edges,
                       [&](const Edge& back) { return back.other == &unit && !back.mine; });
         edge.other->witness = nullptr;
         edge.other->cursor = 0;
     }
     std::erase_if(unit.edges, [](const Edge& edge) { return edge.mine; });
+    for (Unit* other : others) let_written_order_win(unit, *other);
     unit.witness = nullptr;
     unit.cursor = 0;
 }
@@ -132,7 +157,7 @@ namespace {
 bool before(const Edge& a, const Edge& b) noexcept {
     if (a.other != b.other) return a.other->name < b.other->name;
     const auto rest = [](const Edge& e) {
-        return std::tuple{e.bond, e.outgoing, e.ordered, e.mine};
+        return std::tuple{e.bond, e.outgoing, e.ordered && e.bond != Bond::wants, e.mine};
     };
     return rest(a) < rest(b);
 }
@@ -152,6 +177,7 @@ void Graph::add(Unit& unit, const Edge& edge) const {
 void Graph::join(Unit& from, Unit& to, Bond bond, bool ordered, bool owner_is_from) const {
     add(from, {&to, bond, true, ordered, owner_is_from});
     add(to, {&from, bond, false, ordered, !owner_is_from});
+    if (!sorts_later_) let_written_order_win(from, to);
 }
 
 void Graph::link(Unit& owner, const units::Link& link) {
@@ -204,6 +230,13 @@ void Graph::wire_all() {
     sorts_later_ = false;
     for (const auto& [name, unit] : units_) {
         std::ranges::sort(unit->edges, before);
+        for (auto first = unit->edges.begin(); first != unit->edges.end();) {
+            const auto last = std::find_if(first, unit->edges.end(), [&](const Edge& edge) {
+                return edge.other != first->other;
+            });
+            let_written_order_win(std::ranges::subrange{first, last});
+            first = last;
+        }
         unit->edges.shrink_to_fit();
     }
 }

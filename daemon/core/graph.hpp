@@ -36,7 +36,7 @@ struct Edge {
     Unit* other = nullptr;
     Bond bond{};
     bool outgoing = false;  // this end has the key: it is what requires, comes after, …
-    bool ordered = false;   // implies `after` (wants: where this end is a target)
+    bool ordered = false;   // implies `after` (wants: in a target, if no opposite order is written)
     bool mine = false;      // written in this end's definition, not in the other's
 };
 

@@ -72,25 +72,50 @@ TEST(CheckSet, BondsWithoutOrderCloseNoLoop) {
     EXPECT_THAT(told(set), IsEmpty());
 }
 
-// §4: "`wants` pulls and does not order; in a target it implies `after`."
+// §4: "`wants` pulls and does not order; in a target it implies `after`, unless the opposite order
+// is written;"
 TEST(CheckSet, WantsOrdersInATargetOnly) {
-    UnitSet service =
-        make_set({{"a", {{Relation::wants, true, "b"}}}, {"b", {{Relation::after, true, "a"}}}});
+    UnitSet service = make_set({{"a", {{Relation::wants, true, "b"}}},
+                                {"b", {{Relation::wants, true, "c"}}},
+                                {"c", {{Relation::after, true, "a"}}}});
     EXPECT_THAT(told(service), IsEmpty());
     UnitSet target = make_set({{"t", {{Relation::wants, true, "b"}}, Kind::target},
-                               {"b", {{Relation::after, true, "t"}}}});
-    EXPECT_THAT(told(target),
-                ElementsAre("b.toml: unit.after: ordering cycle: b after t, t wants b",
-                            "t.toml: unit.wants: ordering cycle: b after t, t wants b"));
+                               {"b", {{Relation::after, true, "c"}}},
+                               {"c", {{Relation::after, true, "t"}}}});
+    EXPECT_THAT(
+        told(target),
+        testing::Contains("t.toml: unit.wants: ordering cycle: b after c, c after t, t wants b"));
 }
 
 TEST(CheckSet, WantedByOrdersWhileEnabled) {
-    const std::vector<Link> links{{Relation::wanted_by, true, "t"}, {Relation::after, true, "t"}};
-    UnitSet enabled = make_set({{"a", links}, {"t", {}, Kind::target}});
+    const std::vector<Link> links{{Relation::wanted_by, true, "t"}, {Relation::after, true, "b"}};
+    const auto with = [&](bool enabled) {
+        return make_set({{"a", links, Kind::service, enabled},
+                         {"b", {{Relation::after, true, "t"}}},
+                         {"t", {}, Kind::target}});
+    };
+    UnitSet enabled = with(true);
     EXPECT_THAT(told(enabled),
-                testing::Contains("t.toml: ordering cycle: a after t, a wanted-by t"));
-    UnitSet disabled = make_set({{"a", links, Kind::service, false}, {"t", {}, Kind::target}});
+                testing::Contains("t.toml: ordering cycle: a after b, b after t, a wanted-by t"));
+    UnitSet disabled = with(false);
     EXPECT_THAT(told(disabled), IsEmpty());
+}
+
+TEST(CheckSet, AWrittenOrderIsStrongerThanTheOneThatATargetsWantsImply) {
+    UnitSet after =
+        make_set({{"a", {{Relation::wanted_by, true, "t"}, {Relation::after, true, "t"}}},
+                  {"t", {}, Kind::target}});
+    EXPECT_THAT(told(after), IsEmpty());
+    UnitSet before = make_set(
+        {{"a", {}},
+         {"t", {{Relation::wants, true, "a"}, {Relation::before, true, "a"}}, Kind::target}});
+    EXPECT_THAT(told(before), IsEmpty());
+    UnitSet requires_it = make_set({{"a", {{Relation::requires_, true, "t"}}},
+                                    {"t", {{Relation::wants, true, "a"}}, Kind::target}});
+    EXPECT_THAT(told(requires_it), IsEmpty());
+    UnitSet targets = make_set({{"s", {{Relation::wants, true, "t"}}, Kind::target},
+                                {"t", {{Relation::wants, true, "s"}}, Kind::target}});
+    EXPECT_THAT(told(targets), testing::SizeIs(2)) << "neither order is written";
 }
 
 // §1: "A missing name in requires …: the unit waits, `check` calls it an error."

@@ -88,6 +88,16 @@ void Graph::link() {
     }
     setters_.clear();
     for (std::size_t i = 0; i < nodes.size(); ++i) link_node(i);
+    // A target comes after what it wants, unless the opposite order is written.
+    std::erase_if(implied_, [&](const auto& order) {
+        return std::ranges::find(nodes[order.target].after, order.wanted) !=
+               nodes[order.target].after.end();
+    });
+    for (const auto& [target, wanted] : implied_) {
+        nodes[wanted].after.push_back(target);
+        nodes[target].before.push_back(wanted);
+    }
+    implied_.clear();
     visited_.assign(nodes.size(), 0);
 }
 
@@ -107,7 +117,7 @@ void Graph::link_node(std::size_t index) {
     const auto want = [&](std::size_t from, std::size_t to) {
         nodes[from].pulls.push_back(to);
         const auto& wanting = nodes[from].definition();
-        if (wanting && wanting->kind == units::Kind::target) order(to, from);
+        if (wanting && wanting->kind == units::Kind::target) implied_.push_back({from, to});
     };
     for (const auto& link : definition->links) {
         const auto other = by_name(link.unit);

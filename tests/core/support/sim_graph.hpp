@@ -117,6 +117,11 @@ private:
     std::unordered_map<std::string, std::string> aliases_;
     std::vector<std::size_t> ids_;                             // by UnitId
     std::map<std::string, std::vector<std::size_t>> setters_;  // of events
+    struct Implied {
+        std::size_t target;
+        std::size_t wanted;
+    };
+    std::vector<Implied> implied_;  // of link(): the order of what targets want
     bool stale_ = true;
     std::uint64_t epoch_ = 1;
     std::vector<std::uint64_t> visited_;

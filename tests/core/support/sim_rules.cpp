@@ -159,9 +159,10 @@ void Rules::note_definitions(const ApplySet& set, TimePoint now) {
     for (const auto& unit : set.units) {
         const auto& before = graph_.nodes[graph_.by_name(unit->name)].current;
         if (before && same_definition(*before, *unit)) continue;
-        changed.insert(unit->name);
         define(unit);
         auto& node = graph_.nodes[graph_.by_name(unit->name)];
+        const bool back = is_running(node.state) && same_definition(*node.of_run, *unit);
+        if (!back) changed.insert(unit->name);  // else it runs with that very one
         node.defined = now;
         node.forgotten = true;  // another definition is another try
         node.starts.clear();

@@ -133,7 +133,9 @@ private:
                 break;
             case Relation::wanted_by: {
                 const auto by = other();
-                if (!target_[by] || by > index_) link(relation, by);
+                link(relation, by);
+                // Against the order that the target's want implies: the written one counts.
+                if (target_[by] && by < index_) link(Relation::after, by);
                 break;
             }
             case Relation::part_of: link(relation, other()); break;
