@@ -77,6 +77,18 @@ std::string run_text(const Value& unit) {
     return text;
 }
 
+// What an ended run left behind (kill-mode process, none).
+std::string left_text(const Value& unit) {
+    const auto& pids = unit["Pids"].items();
+    if (!has_ended(unit["State"].text()) || pids.empty()) return {};
+    std::string text = pids.size() == 1 ? "process " : "processes ";
+    for (const Value& pid : pids) {
+        if (&pid != &pids.front()) text += ", ";
+        text += std::to_string(pid.natural());
+    }
+    return text + "; shutdown ends them";
+}
+
 std::string result_text(const Value& unit) {
     std::string text = exit_text(unit);
     const std::string_view result = unit["Result"].text();
@@ -154,6 +166,7 @@ void print_details(Context& context, const Value& unit, const Now& now) {
     item(context, "run", run_text(unit));
     item(context, "says", std::string{unit["Status"].text()});
     item(context, "last end", result_text(unit));
+    item(context, "left over", left_text(unit));
     const std::uint64_t next = unit["NextStart"].natural();
     if (next != 0) item(context, "next start", "in " + to_text(now.until(next, unit)));
     item(context, "leases", join(unit["Leases"].words(), ", "));

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
@@ -83,6 +84,12 @@ bool is_up(std::string_view state) noexcept {
     return state == api::state::up || state == api::state::reloading;
 }
 
+bool has_ended(std::string_view state) noexcept {
+    constexpr const char* ended[] = {api::state::down, api::state::waiting, api::state::backoff,
+                                     api::state::done, api::state::failed};
+    return std::find(std::begin(ended), std::end(ended), state) != std::end(ended);
+}
+
 int urgency(std::string_view state) noexcept {
     constexpr const char* order[] = {
         api::state::failed,   api::state::waiting,  api::state::backoff,   api::state::killing,
@@ -127,6 +134,9 @@ std::string summary(const Value& unit, const Now& now) {
     const std::string why = detail.empty() ? std::string{unit["Result"].text()} : detail;
     if (unit["Masked"].boolean()) return "masked";
     if (state == api::state::failed) return why;
+    if (const auto left = unit["Pids"].items().size(); has_ended(state) && left != 0) {
+        return std::to_string(left) + (left == 1 ? " process" : " processes") + " left over";
+    }
     if (state == api::state::backoff) {
         return "starts in " + to_text(now.until(unit["NextStart"].natural(), unit)) +
                (why.empty() ? "" : "; ended: " + why);

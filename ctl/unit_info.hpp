@@ -30,7 +30,8 @@ private:
 std::vector<Value> describe(Client& client, const std::vector<std::string>& units,
                             const std::vector<std::string>& properties = {});
 
-bool is_up(std::string_view state) noexcept;  // up, reloading
+bool is_up(std::string_view state) noexcept;
+bool has_ended(std::string_view state) noexcept;  // nothing of it runs  // up, reloading
 // For the order of `status`: what needs attention first.
 int urgency(std::string_view state) noexcept;
 Style style_of(std::string_view state) noexcept;

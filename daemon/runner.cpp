@@ -166,6 +166,7 @@ bool Runner::is_stale(const core::Event& event) const {
 }
 
 void Runner::arm() {
+    if (rest_until_) return;
     loop_.arm(engine_.next_deadline());
 }
 
@@ -233,7 +234,23 @@ void Runner::on(const core::Escalate& action) {
 
 void Runner::on(const core::ShutdownComplete& action) {
     if (!action.in_time) log::warn("shutdown: not all units ended in time");
-    loop_.exit(0);
+    constexpr std::chrono::seconds patience{2};
+    rest_until_ = now() + patience;
+    if (!runs_.signal_everything(SIGTERM)) return loop_.exit(0);
+    log::info("shutdown: some processes are left; TERM to them, then KILL");
+    loop_.set_timer_handler([this] { look_at_the_rest(); });
+    loop_.arm(now());
+}
+
+// What no unit accounts for any more: nobody tells of its end, so it is looked for.
+void Runner::look_at_the_rest() {
+    using namespace std::chrono_literals;
+    if (!runs_.signal_everything(now() >= *rest_until_ ? SIGKILL : 0)) return loop_.exit(0);
+    if (now() >= *rest_until_ + 2s) {
+        log::warn("shutdown: some processes do not even die of KILL; ending without them");
+        return loop_.exit(0);
+    }
+    loop_.arm(now() + 10ms);
 }
 
 void Runner::on(const core::Removed& action) {

@@ -49,6 +49,7 @@ private:
     void pump();
     bool is_stale(const core::Event& event) const;
     void arm();
+    void look_at_the_rest();
     void perform(core::Action& action);
     void on(const core::Spawn& action);
     void on(const core::SendSignal& action) { runs_.signal(action); }
@@ -90,6 +91,7 @@ private:
     bool pumping_ = false;
     std::uint64_t events_handled_ = 0;
     std::optional<int> exit_code_;
+    std::optional<core::TimePoint> rest_until_;  // set: the last step of a shutdown; then KILL
 };
 
 }  // namespace reeve

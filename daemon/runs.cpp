@@ -61,7 +61,8 @@ Runs::Runs(os::Loop& loop, os::Logs& logs, os::Accounts& accounts, Worker& worke
       invocation_prefix_{random_hex16()},
       containment_{loop, places_.instance,
                    [this](core::UnitId unit, core::RunId run) {
-                       if (find(unit, run)) tell_.event(core::Emptied{unit, run});
+                       tell_.event(core::Emptied{unit, run});
+                       if (!find(unit, run)) tell_.facts_changed(unit);
                    }},
       children_{loop, [this](const os::ChildNews& news) { on_news(news); }},
       main_finder_{loop,
@@ -180,7 +181,12 @@ void Runs::end(const core::EndRun& action) {
     main_finder_.cancel(action.unit);
     if (live.main_found) children_.forget_main(action.unit, action.run);
     if (live.ready_read) loop_.unwatch(live.ready_read.get());
-    containment_.leave(action.unit);
+    using units::KillMode;
+    const KillMode mode = live.definition->service->kill_mode;
+    if (mode == KillMode::process || mode == KillMode::none)
+        containment_.leave_behind(action.unit);
+    else
+        containment_.leave(action.unit);
     logs_.end_run(action.unit);
     const auto& names = live.definition->service->surroundings->runtime_directory;
     if (!names.empty())
@@ -297,6 +303,13 @@ void Runs::kill_all(const core::KillAll& action) {
     for (const auto& each : held) refuse(each.action, "cancelled", ECANCELED);
 }
 
+bool Runs::signal_everything(int signal) {
+    for (auto& [unit, live] : live_) live.held.clear();
+    if (containment_.is_all_empty()) return false;
+    if (signal != 0) containment_.signal_everything(signal);
+    return true;
+}
+
 void Runs::find_main(const core::FindMain& action) {
     Live* live = find(action.unit, action.run);
     if (!live) return;
@@ -314,7 +327,7 @@ pid_t Runs::main_pid(core::UnitId unit, const Live& live) const {
 
 bus::UnitFacts Runs::facts(core::UnitId unit) const {
     const auto it = live_.find(unit);
-    if (it == live_.end()) return {};
+    if (it == live_.end()) return {0, {}, {}, containment_.left_behind(unit)};
     const Live& live = it->second;
     bus::UnitFacts out;
     out.main_pid = main_pid(unit, live);

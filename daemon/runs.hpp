@@ -49,6 +49,8 @@ public:
     void end(const core::EndRun& action);
     void forget(core::UnitId unit);  // its id is dead
     void accounts_changed();         // runs that wait for one look again
+    // The last step of a shutdown, to whatever still lives. False: nothing does.
+    bool signal_everything(int signal);
 
     [[nodiscard]] bus::UnitFacts facts(core::UnitId unit) const;
     [[nodiscard]] const os::Children& children() const { return children_; }

@@ -12,8 +12,9 @@ namespace reeve::ctl::commands {
 namespace {
 
 const std::vector<std::string> shown_properties{
-    "Kind",   "Description", "State",    "Since",      "SinceRealtime", "NextStart", "Result",
-    "Detail", "Status",      "WaitsFor", "WaitsSince", "MainPid",       "Masked",    "Stale"};
+    "Kind",       "Description", "State",  "Since",  "SinceRealtime",
+    "NextStart",  "Result",      "Detail", "Status", "WaitsFor",
+    "WaitsSince", "MainPid",     "Masked", "Stale",  "Pids"};
 
 struct Manager {
     std::vector<Value> units;

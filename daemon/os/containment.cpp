@@ -45,6 +45,7 @@ struct Containment::Impl {
     std::function<void(core::UnitId, core::RunId)> emptied;
     InstanceCgroup instance;
     std::map<core::UnitId, Unit> units;
+    std::map<RunTracker::Key, CgroupDir> left;  // none in it: process groups
     std::deque<core::UnitId> idle;
     RunTracker tracker;
     bool look_deferred = false;
@@ -137,6 +138,56 @@ struct Containment::Impl {
         emptied(id, run);
     }
 
+    [[nodiscard]] bool is_empty(const RunTracker::Key& key, CgroupDir& cgroup) {
+        if (cgroup) return !cgroup.read_events().populated;
+        return !tracker.has_known(key) && tracker.members(key).empty() && tracker.is_settled();
+    }
+
+    [[nodiscard]] std::vector<pid_t> pids(const RunTracker::Key& key, const CgroupDir& cgroup) {
+        if (cgroup) return cgroup.members();
+        std::vector<pid_t> found;
+        for (const ProcessId& each : tracker.members(key)) found.push_back(each.pid);
+        return found;
+    }
+
+    void signal(const RunTracker::Key& key, const CgroupDir& cgroup, int signal, pid_t except) {
+        if (cgroup) return cgroup.signal(signal, except);
+        for (const ProcessId& each : tracker.members(key)) {
+            if (each.pid != except) send_signal(each, signal);
+        }
+    }
+
+    // Calls `each` with the key and cgroup of all that may have processes.
+    template <class Each>
+    void for_all(Each each) {
+        for (auto& [id, unit] : units) {
+            if (unit.entered) each(RunTracker::Key{id, unit.run}, unit.cgroup);
+        }
+        for (auto& [key, cgroup] : left) each(key, cgroup);
+    }
+
+    void watch_left(const RunTracker::Key& key, CgroupDir& cgroup) {
+        if (!cgroup) return look_later();
+        loop.watch(
+            cgroup.events_fd(), EPOLLPRI, [this, key](std::uint32_t) { look_at_left(key); },
+            "cgroup");
+        defer([this, key] { look_at_left(key); });
+    }
+
+    void look_at_left(const RunTracker::Key& key) {
+        const auto found = left.find(key);
+        if (found == left.end() || !is_empty(key, found->second)) return;
+        CgroupDir cgroup = std::move(found->second);
+        left.erase(found);
+        if (cgroup) {
+            loop.unwatch(cgroup.events_fd());
+            remove_cgroup(instance.get(), cgroup.name());
+        } else {
+            tracker.remove(key);
+        }
+        emptied(key.first, key.second);
+    }
+
     void watch_cgroup(core::UnitId id, Unit& unit) {
         const core::RunId run = unit.run;
         loop.watch(
@@ -171,6 +222,11 @@ struct Containment::Impl {
         }
         looks_while_unsettled = 0;
         for (const auto& [id, run] : empty) announce(id, run);
+        std::vector<RunTracker::Key> keys;
+        for (const auto& [key, cgroup] : left) {
+            if (!cgroup) keys.push_back(key);
+        }
+        for (const RunTracker::Key& key : keys) look_at_left(key);
     }
 
     void kill_by_hand(core::UnitId id, core::RunId run, int rounds) {
@@ -204,6 +260,11 @@ Containment::~Containment() {
     for (auto& [id, unit] : impl_->units) {
         impl_->close_watch(unit);
         impl_->remove_folder(unit);
+    }
+    for (auto& [key, cgroup] : impl_->left) {
+        if (!cgroup) continue;
+        impl_->loop.unwatch(cgroup.events_fd());
+        remove_cgroup(impl_->instance.get(), cgroup.name());
     }
 }
 
@@ -277,6 +338,42 @@ void Containment::killed_at_birth() {
     impl_->look_whether_born();
 }
 
+void Containment::leave_behind(core::UnitId unit) {
+    Impl& m = *impl_;
+    const auto found = m.units.find(unit);
+    if (found == m.units.end() || !found->second.entered) return;
+    const RunTracker::Key key{unit, found->second.run};
+    if (m.is_empty(key, found->second.cgroup)) return leave(unit);
+    m.close_watch(found->second);
+    CgroupDir& cgroup = m.left[key] = std::move(found->second.cgroup);
+    m.units.erase(found);
+    m.watch_left(key, cgroup);
+}
+
+std::vector<pid_t> Containment::left_behind(core::UnitId unit) const {
+    std::vector<pid_t> all;
+    for (const auto& [key, cgroup] : impl_->left) {
+        if (key.first != unit) continue;
+        for (const pid_t pid : impl_->pids(key, cgroup)) all.push_back(pid);
+    }
+    return all;
+}
+
+void Containment::signal_everything(int signal) {
+    impl_->for_all([&](const RunTracker::Key& key, CgroupDir& cgroup) {
+        if (signal == SIGKILL && cgroup && cgroup.kill()) return;
+        impl_->signal(key, cgroup, signal, 0);
+    });
+}
+
+bool Containment::is_all_empty() const {
+    bool empty = true;
+    impl_->for_all([&](const RunTracker::Key& key, CgroupDir& cgroup) {
+        empty = empty && impl_->is_empty(key, cgroup);
+    });
+    return empty;
+}
+
 void Containment::kill_all(core::UnitId unit, core::RunId run) {
     Impl::Unit* const entry = impl_->find(unit, run);
     if (entry == nullptr) return;
@@ -290,31 +387,17 @@ void Containment::kill_all(core::UnitId unit, core::RunId run) {
 void Containment::signal_all(core::UnitId unit, core::RunId run, int signal, pid_t except) {
     Impl::Unit* const entry = impl_->find(unit, run);
     if (entry == nullptr) return;
-    if (entry->cgroup) {
-        entry->cgroup.signal(signal, except);
-        return;
-    }
-    for (const ProcessId& each : impl_->tracker.members({unit, run})) {
-        if (each.pid != except) send_signal(each, signal);
-    }
+    impl_->signal({unit, run}, entry->cgroup, signal, except);
 }
 
 bool Containment::is_empty(core::UnitId unit, core::RunId run) const {
     Impl::Unit* const entry = impl_->find(unit, run);
-    if (entry == nullptr) return true;
-    if (entry->cgroup) return !entry->cgroup.read_events().populated;
-    RunTracker& tracker = impl_->tracker;
-    const RunTracker::Key key{unit, run};
-    return !tracker.has_known(key) && tracker.members(key).empty() && tracker.is_settled();
+    return entry == nullptr || impl_->is_empty({unit, run}, entry->cgroup);
 }
 
 std::vector<pid_t> Containment::members(core::UnitId unit, core::RunId run) const {
     Impl::Unit* const entry = impl_->find(unit, run);
-    if (entry == nullptr) return {};
-    if (entry->cgroup) return entry->cgroup.members();
-    std::vector<pid_t> pids;
-    for (const ProcessId& each : impl_->tracker.members({unit, run})) pids.push_back(each.pid);
-    return pids;
+    return entry == nullptr ? std::vector<pid_t>{} : impl_->pids({unit, run}, entry->cgroup);
 }
 
 bool Containment::contains(core::UnitId unit, core::RunId run, pid_t pid) const {
@@ -334,7 +417,11 @@ void Containment::after_reap() {
     const auto waited_for = [](const auto& entry) {
         return entry.second.watched && !entry.second.cgroup;
     };
-    if (std::any_of(impl_->units.begin(), impl_->units.end(), waited_for)) impl_->look_later();
+    const auto groups_left = [](const auto& entry) { return !entry.second; };
+    if (std::any_of(impl_->units.begin(), impl_->units.end(), waited_for) ||
+        std::any_of(impl_->left.begin(), impl_->left.end(), groups_left)) {
+        impl_->look_later();
+    }
 }
 
 }  // namespace reeve::os

@@ -38,7 +38,12 @@ public:
     // Tells once when the run is empty; soon (on the loop) if it already is. What waits for a spawn
     // thread is not seen here.
     void watch_empty(core::UnitId unit, core::RunId run);
-    void leave(core::UnitId unit);  // the run is over
+    void leave(core::UnitId unit);  // the run is over, and empty
+    // The run is over for the core; what is left of it (kill-mode process, none) is held on to
+    // until it is empty, which is told as of any run.
+    void leave_behind(core::UnitId unit);
+    // The pids of what earlier runs of the unit left behind.
+    [[nodiscard]] std::vector<pid_t> left_behind(core::UnitId unit) const;
     // Children are to write themselves into their cgroup: born there they would be killed (found
     // at the beginning, said once).
     [[nodiscard]] bool join_by_hand() const noexcept;
@@ -50,6 +55,9 @@ public:
     void kill_all(core::UnitId unit, core::RunId run);
     // A signal to all processes of the run; `except` is a pid to leave out, 0: none.
     void signal_all(core::UnitId unit, core::RunId run, int signal, pid_t except = 0);
+    // The last step of a shutdown: to all processes of all runs, and of those left behind.
+    void signal_everything(int signal);
+    [[nodiscard]] bool is_all_empty() const;
     // No process of the run is left, as far as can be told now; cheaper than members().
     [[nodiscard]] bool is_empty(core::UnitId unit, core::RunId run) const;
     // The pids of the run, for finding the main process and for `status`.
