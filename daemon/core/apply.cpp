@@ -78,6 +78,7 @@ bool World::define(Unit& unit, const units::UnitPtr& definition) {
     give_up_start(unit);
     unwatch_gate(unit);
     unit.machine.forget_counters();
+    unit.reset = false;
     drive(unit, [&](Turn turn) { unit.machine.wait_anew(turn); });
     if (changed && is_at_rest(unit.state()))
         drive(unit, [&](Turn turn) { unit.machine.come_down("definition changed", turn); });
@@ -111,6 +112,7 @@ void World::rewire(Unit& unit) {
     note();
     facts.drop_gate(unit);
     graph.wire(unit);
+    mend_bonds(unit);
     facts.add_gate(unit);
     note();
     for (Unit* each : around) {
@@ -119,10 +121,28 @@ void World::rewire(Unit& unit) {
     }
 }
 
+// An alias may be nobody's now, or another's: what the run is bound to is no longer named then, and
+// may be forgotten at any time.
+void World::mend_bonds(Unit& unit) {
+    if (!unit.seldom) return;
+    const auto is_named = [&](const BoundRun& bound) {
+        return std::ranges::any_of(unit.edges, [&](const Edge& edge) {
+            return edge.outgoing && edge.bond == Bond::binds_to && edge.other == bound.to;
+        });
+    };
+    auto& bonds = unit.seldom->bound;
+    std::erase_if(bonds, [&](const BoundRun& b) { return !b.is_lost() && !is_named(b); });
+    for (BoundRun& bound : bonds)
+        if (!is_named(bound)) bound.to = nullptr;
+}
+
 void World::rewire_all() {
     graph.wire_all();
     facts.drop_gates();
-    for (const auto& [name, unit] : graph.units()) facts.add_gate(*unit);
+    for (const auto& [name, unit] : graph.units()) {
+        mend_bonds(*unit);
+        facts.add_gate(*unit);
+    }
     facts.tidy();
     for (const auto& [name, unit] : graph.units()) {
         unit->support = {};
@@ -153,7 +173,11 @@ void World::retire_the_gone() {
     const auto doubles = std::ranges::unique(gone);
     gone.erase(doubles.begin(), doubles.end());
     for (Unit* unit : gone) {
-        if (unit->definition || unit->state() != State::down || unit->named_in_wait) continue;
+        if (unit->definition || unit->state() != State::down) continue;
+        if (unit->named_in_wait) {  // the answer tells of it
+            gone_.push_back(unit);
+            continue;
+        }
         if (unit->defined_once) out_.emplace_back(Removed{unit->id, std::string{unit->name}});
         if (unit == last_target) last_target = nullptr;
         std::erase(results, unit->id);
@@ -168,7 +192,7 @@ void World::retire_the_gone() {
         unit->machine = {};
         unit->seldom.reset();
         unit->asked = Asked::none;
-        unit->defined_once = unit->kept = unit->bounce = false;
+        unit->defined_once = unit->kept = unit->bounce = unit->reset = false;
         unit->lost_tests = 0;  // answers to the old id go nowhere
         graph.renumber(*unit);
         rederive(*unit);  // what went with it, for what was asked of it, is free again

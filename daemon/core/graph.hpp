@@ -53,8 +53,9 @@ enum class Leases : std::uint8_t { none, asked, held, refused };
 
 // A run of another unit that this run is bound to; run 0: the first that comes up from now.
 struct BoundRun {
-    Unit* to = nullptr;
+    Unit* to = nullptr;  // nullptr: lost, and the unit forgotten since
     RunId run{};
+    [[nodiscard]] bool is_lost() const noexcept;
 };
 
 // What few units have.
@@ -88,6 +89,7 @@ struct Unit {
     bool defined_once = false;   // its id has been told to the shell
     bool renewed = false;        // came to rest while a changed definition waited for its end
     bool watched = false;        // its gate is watched by the shell
+    bool reset = false;          // down by reset-failed: at rest, as when failed
     bool named_in_wait = false;  // a request waits for it
 
     [[nodiscard]] State state() const noexcept { return machine.state(); }
@@ -112,6 +114,10 @@ struct Unit {
         return *seldom;
     }
 };
+
+inline bool BoundRun::is_lost() const noexcept {
+    return run != RunId{0} && (to == nullptr || !to->is_up() || to->machine.run() != run);
+}
 
 struct ByName {
     bool operator()(const Unit* a, const Unit* b) const noexcept { return a->name < b->name; }

@@ -31,7 +31,7 @@ template <class Archive, class TheUnit>
 void fields(Archive& archive, TheUnit& unit) {
     unit.machine.serialize(archive);
     archive(unit.cursor, unit.lost_tests, unit.asked, unit.tests, unit.leases, unit.kept,
-            unit.bounce, unit.masked, unit.defined_once, unit.renewed, unit.watched);
+            unit.bounce, unit.masked, unit.defined_once, unit.renewed, unit.reset, unit.watched);
 }
 
 }  // namespace
@@ -48,7 +48,8 @@ std::string World::save() const {
         static const Seldom none{};
         const Seldom& seldom = unit->seldom ? *unit->seldom : none;
         out(seldom.asked_by, seldom.hindered, seldom.bound.size());
-        for (const BoundRun& bound : seldom.bound) out(bound.to->name, bound.run);
+        for (const BoundRun& bound : seldom.bound)
+            out(bound.to != nullptr ? bound.to->name : std::string_view{}, bound.run);
     }
     std::vector<std::string> marks;
     for (const auto& [name, latch] : facts.events())
@@ -137,6 +138,9 @@ void World::load(const std::vector<units::UnitPtr>& definitions, std::string_vie
         if (unit->state() == State::waiting && unit->machine.idle_waits() &&
             !unit->machine.idle_over())
             idle_.insert(unit.get());
+        if (!unit->definition && unit->defined_once && !unit->masked &&
+            unit->state() == State::down)
+            gone_.push_back(unit.get());  // a request still waits for it
         if (!unit->is_up() || unit->file() == nullptr) continue;
         for (const std::string& event : unit->file()->sets)
             facts.event(event).setters.insert(unit.get());

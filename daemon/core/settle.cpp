@@ -36,7 +36,7 @@ bool WantedRule::open(const Unit& unit) const noexcept {
 }
 
 bool HopelessRule::base(const Unit& unit) noexcept {
-    return !unit.definition || unit.masked || unit.state() == State::failed ||
+    return !unit.definition || unit.masked || unit.state() == State::failed || unit.reset ||
            unit.asked == Asked::down || unit.definition->kind == units::Kind::device;
 }
 
@@ -115,7 +115,8 @@ void World::look(Unit& unit) {
     const bool may_start = is_wanted(unit) && phase != Phase::ended;
     switch (unit.state()) {
         case State::down:
-            if (may_start) return try_start(unit);
+            if (!unit.definition || unit.masked) unit.reset = false;
+            if (may_start && !unit.reset) return try_start(unit);
             if (!unit.definition && !unit.masked) gone_.push_back(&unit);
             return;
         case State::waiting:
@@ -225,7 +226,7 @@ void World::moved(Unit& unit, State from, State to) {
     }
     if (to == State::up) requests.came_up(unit);
     unit.witness = nullptr;
-    unit.renewed = false;
+    unit.renewed = unit.reset = false;
     if (from == State::waiting && !is_running(to)) give_up_start(unit);
     if (is_at_rest(from) && unit.definition && unit.definition->transient)
         std::erase(results, unit.id);

@@ -14,7 +14,7 @@ bool is_good(const Edge& edge) noexcept {
     const Unit& other = *edge.other;
     if (!edge.ordered) {  // only known, and not masked, failed or asked down
         return other.definition && !other.masked && other.state() != State::failed &&
-               other.asked != Asked::down;
+               !other.reset && other.asked != Asked::down;
     }
     if (!other.definition || other.masked) return false;
     if (other.is_up()) return true;
@@ -33,7 +33,7 @@ bool World::has_settled(const Unit& unit) noexcept {
         case State::failed:
         case State::backoff: return true;
         case State::waiting: return is_stuck(unit);
-        case State::down:
+        case State::down: return unit.reset;
         case State::starting:
         case State::stopping:
         case State::killing: return false;

@@ -21,10 +21,7 @@ bool GoRule<2>::base(const Unit& unit) const noexcept {
 // A bond is lost when the run it holds to is no longer up.
 bool World::bond_lost(const Unit& unit) noexcept {
     if (!unit.seldom) return false;
-    return std::ranges::any_of(unit.seldom->bound, [](const BoundRun& bound) {
-        return bound.run != RunId{0} &&
-               (!bound.to->is_up() || bound.to->machine.run() != bound.run);
-    });
+    return std::ranges::any_of(unit.seldom->bound, &BoundRun::is_lost);
 }
 
 // Told to go when no unit ordered after it both runs and must go.

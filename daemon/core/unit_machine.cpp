@@ -171,6 +171,12 @@ void UnitMachine::forget_counters() noexcept {
     recent_.clear();
 }
 
+void UnitMachine::forget_failure() noexcept {
+    forget_counters();
+    result_ = Result::none;
+    detail_.clear();
+}
+
 bool UnitMachine::over_limit(const units::Limit& limit, TimePoint now) const noexcept {
     return limit.starts > 0 && recent_.size() >= limit.starts &&
            now - recent_[recent_.size() - limit.starts] < limit.within;

@@ -45,6 +45,7 @@ public:
     void go(Going why, std::string reason, Turn turn);     // starting, up, reloading
     void reload(Turn turn);                                // up, reloading (once more after that)
     void forget_counters() noexcept;                       // a request ends the row
+    void forget_failure() noexcept;                        // the result, and the counters
     void end_backoff() noexcept {
         if (state_ == State::backoff) deadline_ = never;
     }

@@ -53,6 +53,11 @@ void World::forget_failure(Unit& unit) {
     const bool remains = file != nullptr && file->service && file->service->remain_after_exit;
     if (unit.state() == State::failed || (unit.state() == State::done && !remains))
         drive(unit, [&](Turn turn) { unit.machine.come_down("asked to start", turn); });
+    if (std::exchange(unit.reset, false)) {
+        rederive(unit);
+        touch(unit);
+        touch_those_held_up_by(unit);
+    }
     if (unit.state() == State::backoff) {  // the delay belongs to the row, which ends here
         unit.machine.end_backoff();
         deadlines.set(unit, unit.machine.next_deadline());
@@ -223,11 +228,15 @@ void World::on(const WaitRequest& request) {
     await(request.caller, std::move(pending));
 }
 
+// Takes the failure away and nothing else: what is wanted does not start by it.
 void World::on(const ResetFailedRequest& request) {
     const auto reset = [this](Unit& unit) {
         if (unit.state() != State::failed) return;
-        unit.machine.forget_counters();
+        unit.machine.forget_failure();
         drive(unit, [&](Turn turn) { unit.machine.come_down("reset-failed", turn); });
+        unit.reset = true;
+        rederive(unit);
+        touch_those_held_up_by(unit);
     };
     if (request.unit.empty()) {
         for (const auto& [name, unit] : graph.units()) reset(*unit);

@@ -28,6 +28,7 @@ std::string_view condition_of(const Unit& unit) noexcept {
     if (unit.masked) return "masked";
     if (unit.file() == nullptr) return "missing";
     if (unit.asked == Asked::down && !unit.runs()) return "asked down";
+    if (unit.reset) return "reset-failed";
     return to_string(unit.state());
 }
 
@@ -71,6 +72,8 @@ std::vector<Reason> World::why(const Unit& unit, bool all) const {
     if (unit.asked == Asked::down) add("asked", "down by " + std::string{unit.asked_by()});
     if (reasons.empty() && !is_wanted(unit)) add("wanted", "by nobody");
     if (!is_wanted(unit)) return reasons;
+    if (unit.reset) add("reset-failed", "until it is started");
+    if (enough()) return reasons;
     if (unit.seldom && !unit.seldom->hindered.empty()) add("hindered", unit.seldom->hindered);
     for (const Edge& edge : unit.edges) {
         if (enough()) return reasons;

@@ -219,6 +219,7 @@ private:
     void undefine(Unit& unit);
     void keep_for_run(Unit& unit);
     void rewire(Unit& unit);
+    static void mend_bonds(Unit& unit);
     void rewire_all();
     Unit& add_unit(const units::UnitPtr& definition);
     void retire_the_gone();

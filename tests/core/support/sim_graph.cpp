@@ -291,7 +291,7 @@ bool Graph::stuck(const Engine& engine, std::size_t index, int depth) {
     if (node.state != State::waiting || depth > 64) return false;
     return std::ranges::any_of(node.needs, [&](const Node::Need& need) {
         const auto& other = look(engine, need.to);
-        return !other.current || other.masked || other.state == State::failed ||
+        return !other.current || other.masked || other.state == State::failed || other.reset ||
                other.asked == Asked::down || (need.ordered && stuck(engine, need.to, depth + 1));
     });
 }
@@ -320,7 +320,9 @@ std::string Graph::missing_to_start(const Engine& engine, std::size_t index, boo
         const auto& other = look(engine, need.to);
         if (!other.definition() || other.masked) return "missing or masked: " + other.name;
         if (!need.ordered) {
-            if (other.state == State::failed || (!states_only && other.asked == Asked::down)) {
+            const bool rests = other.reset && !(within_call && other.lifted);
+            if (other.state == State::failed || rests ||
+                (!states_only && other.asked == Asked::down)) {
                 return "failed or asked down: " + other.name;
             }
             continue;

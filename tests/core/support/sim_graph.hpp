@@ -29,6 +29,8 @@ struct Node {
     core::TimePoint next_start{};
     bool kept = false;
     bool bounce = false;
+    bool reset = false;   // down by reset-failed …
+    bool lifted = false;  // … and since then something may have asked for it
     struct Bond {
         std::size_t to;
         core::RunId run;

@@ -101,6 +101,19 @@ void Rules::note_request(const Event& event) {
                     forget_counters(e.unit);
                 }
             }
+            // What is asked down loses `kept`, before anything else can make it forget that.
+            if constexpr (std::is_same_v<E, StopRequest>)
+                touched_.push_back(graph_.by_name(e.unit));
+            if constexpr (std::is_same_v<E, StartRequest> || std::is_same_v<E, RestartRequest> ||
+                          std::is_same_v<E, IsolateRequest>) {
+                auto& node = graph_.nodes[graph_.by_name(e.unit)];
+                // Of one without an id nobody learns whether it was refused.
+                bool asked = e.caller.id != RequestId{} && !refused_.contains(e.caller.id);
+                if constexpr (std::is_same_v<E, RestartRequest>) {
+                    asked = asked && (!e.only_if_running || is_running(node.state));
+                }
+                if (asked) node.reset = false;
+            }
             if constexpr (std::is_same_v<E, RestartRequest>) {
                 auto& node = graph_.nodes[graph_.by_name(e.unit)];
                 if (is_running(node.state) && !refused_.contains(e.caller.id)) node.bounce = true;
@@ -132,7 +145,7 @@ void Rules::forget_counters(const std::string& name) {
         auto& node = graph_.nodes[left.back()];
         left.pop_back();
         node.starts.clear();
-        node.forgotten = true;
+        node.forgotten = node.lifted = true;
         for (const auto other : node.pulls) {
             if (seen.insert(other).second) left.push_back(other);
         }
@@ -165,9 +178,14 @@ void Rules::note_definitions(const ApplySet& set, TimePoint now) {
         if (!back) changed.insert(unit->name);  // else it runs with that very one
         node.defined = now;
         node.forgotten = true;  // another definition is another try
+        node.reset = false;
         node.starts.clear();
     }
-    for (const auto& name : set.masked) graph_.nodes[graph_.by_name(name)].masked = true;
+    for (const auto& name : set.masked) {
+        auto& node = graph_.nodes[graph_.by_name(name)];
+        node.masked = true;
+        node.reset = false;
+    }
     for (const auto& name : set.restart) {
         if (!changed.contains(name)) continue;
         auto& node = graph_.nodes[graph_.by_name(name)];
@@ -285,6 +303,8 @@ void Rules::on(const Engine& engine, const Report& report, TimePoint now) {
     auto& after = graph_.nodes[index];
     const bool stale = after.of_run != after.current;
     after.state = report.to;
+    after.reset = report.reason == "reset-failed";
+    after.lifted = false;
     after.since = now;
     if (ran && !runs && stale) graph_.links_changed();
     if (ran && !runs) after.up_since = TimePoint::max();
@@ -337,6 +357,7 @@ void Rules::check_start(const Engine& engine, std::size_t index, TimePoint now) 
     };
     if (!node.current) fail("has no definition");
     if (node.masked) fail("is masked");
+    if (node.reset && !node.lifted) fail("it was reset, and nobody has asked for it since");
     // A gate that held may be lost again within the same call, and then asks it down.
     const auto& predicates = *node.current->predicates;
     const bool gated = !predicates.gate.empty() && predicates.gate_lost == units::GateLost::stop;
@@ -621,6 +642,7 @@ void Rules::check_state(const Engine& engine, std::size_t index, TimePoint now) 
         fail("is " + text(view.state) + ", but was last reported " + text(node.state));
     }
     if (node.definition() && !is_running(node.state) && view.definition != node.current &&
+        !(!view.definition && node.current->transient) &&  // forgotten, and somebody waits for it
         !(view.definition && node.current && same_definition(*view.definition, *node.current))) {
         fail("has another definition than was applied");
     }
@@ -639,7 +661,8 @@ void Rules::check_state(const Engine& engine, std::size_t index, TimePoint now) 
         case State::reloading: check_must_go(engine, index); break;
         case State::waiting: check_waiting(engine, index, now); break;
         case State::down:
-            if (node.wanted && node.current && !node.masked) fail("is wanted, but down");
+            if (node.wanted && node.current && !node.masked && !node.reset)
+                fail("is wanted, but down");
             break;
         case State::backoff:
             if (!node.wanted || node.asked == Asked::down) fail("backs off, but nobody wants it");

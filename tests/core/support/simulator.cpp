@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <iostream>
+#include <set>
 #include <sstream>
 #include <utility>
 
@@ -111,6 +112,7 @@ private:
     // "stop always ends", whatever the world does, as long as KILL kills in the end.
     void stop_everything() {
         auto running = rules_.running();
+        std::set<std::string> told;
         const auto patience = outcome_.events + 3'000 + 300 * set_.units().size();
         while (!running.empty()) {
             if (outcome_.events > patience) {
@@ -118,14 +120,14 @@ private:
             }
             if (outcome_.events % 64 == 0 || world_.quiet()) {
                 for (const auto& name : running) give(StopRequest{{}, name});
+                told.insert(running.begin(), running.end());
             }
             if (!advance(1h)) {
                 for (const auto& name : rules_.running()) {
-                    if (!refuses_stop(name)) {
+                    if (!refuses_stop(name) && told.contains(name)) {
                         throw Violation{*engine_->find(name), "was stopped and stays"};
                     }
                 }
-                return;
             }
             running = rules_.running();
             std::erase_if(running, [&](const auto& name) { return refuses_stop(name); });
