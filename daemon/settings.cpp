@@ -1,10 +1,9 @@
 #include "daemon/settings.hpp"
 
-#include <fstream>
 #include <functional>
-#include <iterator>
 
 #include "daemon/process_plan.hpp"
+#include "hal/posix/read_file.hpp"
 #include "units/document.hpp"
 #include "units/names.hpp"
 #include "units/values.hpp"
@@ -148,9 +147,8 @@ private:
 
     // A file that does not exist is no problem: a board need not have a locale.
     void read_file(const units::Entry&, const std::string& path) {
-        std::ifstream in{path};
-        const std::string text{std::istreambuf_iterator<char>{in}, {}};
-        for (auto& [name, value] : parse_environment_file(text))
+        const auto text = posix::read_whole(path);
+        for (auto& [name, value] : parse_environment_file(text.value_or("")))
             settings_.environment[name] = value;
     }
 
@@ -165,13 +163,12 @@ Settings read_settings(const std::vector<std::string>& files,
                        std::vector<units::Problem>& problems) {
     Settings settings;
     for (const auto& file : files) {
-        std::ifstream in{file};
-        if (!in) {
+        const auto text = posix::read_whole(file);
+        if (!text) {
             problems.push_back({units::Severity::error, file, 0, 0, "", "cannot be read"});
             continue;
         }
-        const std::string text{std::istreambuf_iterator<char>{in}, {}};
-        const auto document = units::parse_document(text);
+        const auto document = units::parse_document(*text);
         if (document.error) {
             problems.push_back({units::Severity::error, file, document.error->line,
                                 document.error->column, "", document.error->text});

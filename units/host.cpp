@@ -1,8 +1,8 @@
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 
 #include "units/load.hpp"
 
@@ -12,10 +12,13 @@ namespace {
 
 // The first line; empty: there is no such file.
 std::string first_line(const char* path) {
-    std::ifstream in{path};
-    std::string line;
-    std::getline(in, line);
-    return line;
+    const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return {};
+    char buffer[256];  // longer than any of them
+    const ssize_t count = ::read(fd, buffer, sizeof buffer);
+    ::close(fd);
+    const std::string_view text{buffer, static_cast<std::size_t>(std::max<ssize_t>(count, 0))};
+    return std::string{text.substr(0, text.find('\n'))};
 }
 
 std::string without_dashes(std::string id) {

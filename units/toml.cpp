@@ -1,6 +1,6 @@
 #include <algorithm>
+#include <cstdlib>
 #include <new>
-#include <sstream>
 #include <stdexcept>
 
 #include "units/document.hpp"
@@ -22,6 +22,7 @@ constexpr void require_toml(bool holds) {
 #define TOML_ASSERT(expr) require_toml(static_cast<bool>(expr))
 #define TOML_MAX_NESTED_VALUES 32  // it recurses, and so do we
 #define TOML_ENABLE_FORMATTERS 0
+#define TOML_FLOAT_CHARCONV 1  // else it drags std::locale into the program
 #include <toml++/toml.h>
 
 namespace reeve::units {
@@ -48,12 +49,38 @@ void convert_table(const toml::table& from, Node& to) {
     }
 }
 
+std::string digits(unsigned value, std::size_t count) {
+    std::string text = std::to_string(value);
+    return text.insert(0, count - std::min(count, text.size()), '0');
+}
+
+std::string text_of(const toml::date& date) {
+    return digits(date.year, 4) + '-' + digits(date.month, 2) + '-' + digits(date.day, 2);
+}
+
+std::string text_of(const toml::time& time) {
+    std::string text =
+        digits(time.hour, 2) + ':' + digits(time.minute, 2) + ':' + digits(time.second, 2);
+    if (time.nanosecond != 0) {
+        text += '.' + digits(time.nanosecond, 9);
+        text.erase(text.find_last_not_of('0') + 1);
+    }
+    return text;
+}
+
+std::string text_of(const toml::date_time& both) {
+    std::string text = text_of(both.date) + 'T' + text_of(both.time);
+    if (!both.offset) return text;
+    const int minutes = both.offset->minutes;
+    if (minutes == 0) return text + 'Z';
+    const auto size = static_cast<unsigned>(std::abs(minutes));
+    return text + (minutes < 0 ? '-' : '+') + digits(size / 60, 2) + ':' + digits(size % 60, 2);
+}
+
 template <class T>
 void convert_date_time(const toml::value<T>& from, Node& to) {
-    std::ostringstream out;
-    out << from.get();
     to.type = Node::Type::date_time;
-    to.text = out.str();
+    to.text = text_of(from.get());
 }
 
 Node convert(const toml::node& from, std::uint16_t file) {

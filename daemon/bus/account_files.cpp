@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
+
+#include "hal/posix/read_file.hpp"
 
 namespace reeve::bus {
 
@@ -18,6 +19,11 @@ std::vector<std::string> split(std::string_view text, char separator) {
     }
 }
 
+// None when there is no such file.
+std::vector<std::string> lines_of(const std::string& path) {
+    return split(posix::read_whole(path).value_or(""), '\n');
+}
+
 std::optional<std::uint32_t> number(std::string_view text) {
     std::uint32_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -28,15 +34,14 @@ std::optional<std::uint32_t> number(std::string_view text) {
 }  // namespace
 
 AccountFiles::AccountFiles(const std::string& directory) {
-    std::string line;
-    for (std::ifstream in{directory + "/passwd"}; std::getline(in, line);) {
+    for (const auto& line : lines_of(directory + "/passwd")) {
         const auto fields = split(line, ':');  // name:password:uid:gid:…
         if (fields.size() < 4) continue;
         const auto uid = number(fields[2]);
         const auto gid = number(fields[3]);
         if (uid && gid) users_.emplace(fields[0], User{*uid, *gid});
     }
-    for (std::ifstream in{directory + "/group"}; std::getline(in, line);) {
+    for (const auto& line : lines_of(directory + "/group")) {
         const auto fields = split(line, ':');  // name:password:gid:member,member
         if (fields.size() < 4) continue;
         if (const auto gid = number(fields[2])) {

@@ -1,7 +1,6 @@
 #include "daemon/core/ending.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace reeve::core {
 
@@ -72,10 +71,11 @@ After after_own_end(const units::Service& service, Result result, bool clean,
 
 Duration backoff_delay(const units::Backoff& backoff, std::uint32_t n) noexcept {
     if (backoff.first <= Duration::zero()) return Duration::zero();
-    const double delay =
-        static_cast<double>(backoff.first.count()) * std::pow(backoff.factor, double(n) - 1);
     const auto max = static_cast<double>(backoff.max.count());
-    return delay < max ? Duration{std::llround(delay)} : backoff.max;
+    auto delay = static_cast<double>(backoff.first.count());
+    for (std::uint32_t i = 1; i < n && delay < max && backoff.factor > 1; ++i)
+        delay *= backoff.factor;
+    return delay < max ? Duration{static_cast<Duration::rep>(delay + 0.5)} : backoff.max;
 }
 
 std::string describe(const ExitStatus& status) {

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <iostream>
+#include <string>
 
 #include "daemon/os/account_lines.hpp"
 
@@ -63,12 +63,19 @@ AccountAnswer look_up(AccountQuery query) {
 
 int Accounts::helper_main() {
     ::alarm(60);  // whoever hangs and is forgotten ends by itself
-    for (std::string line; std::getline(std::cin, line);) {
+    std::string line;
+    for (int c = std::getchar(); c != EOF; c = std::getchar()) {
+        if (c != '\n') {
+            line.push_back(static_cast<char>(c));
+            continue;
+        }
         auto query = parse_account_query(line);
         if (!query) return 1;
-        std::cout << to_line(look_up(std::move(*query))) << std::flush;
+        const std::string answer = to_line(look_up(std::move(*query)));
+        if (std::fputs(answer.c_str(), stdout) < 0 || std::fflush(stdout) != 0) return 1;
+        line.clear();
     }
-    return std::cout ? 0 : 1;
+    return 0;
 }
 
 }  // namespace reeve::os

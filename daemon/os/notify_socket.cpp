@@ -9,13 +9,14 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <system_error>
 
 #include "hal/posix/check.hpp"
 #include "hal/posix/fd.hpp"
 #include "hal/posix/log.hpp"
+#include "hal/posix/read_file.hpp"
 
 namespace reeve::os {
 
@@ -31,8 +32,8 @@ constexpr std::size_t most_descriptors = 253;  // the kernel's SCM_MAX_FD
 // was there before has been read, however fast somebody goes on sending.
 int queue_length() {
     static const int length = [] {
-        int value = 0;
-        std::ifstream{"/proc/sys/net/unix/max_dgram_qlen"} >> value;
+        const auto text = posix::read_whole("/proc/sys/net/unix/max_dgram_qlen");
+        const int value = text ? std::atoi(text->c_str()) : 0;
         return std::clamp(value, 16, 4096) + 16;
     }();
     return length;

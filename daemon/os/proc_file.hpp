@@ -3,16 +3,16 @@
 
 #include <sys/types.h>
 
-#include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
+#include "hal/posix/read_file.hpp"
+
 namespace reeve::os {
 
-// nullopt: it cannot be read (of a process: it is gone, or another user's).
-std::optional<std::string> read_at(int folder, const char* path);
-std::optional<std::string> read_whole(const std::string& path);
+// nullopt of a process: it is gone, or another user's.
+using posix::read_at;
+using posix::read_whole;
 
 // Appends the decimal numbers of a text in which whitespace separates them.
 void append_numbers(std::string_view text, std::vector<pid_t>& numbers);

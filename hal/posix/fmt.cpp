@@ -1,14 +1,16 @@
 // {fmt} compiled once, in place of FMT_HEADER_ONLY, which compiles it into each object file anew.
 // Debian's libfmt is shared only and needs the shared libstdc++; ours is linked in.
+// No message has a floating-point number or a thousands separator; what prints them, and the whole
+// of std::locale with it, is left out.
+#define FMT_STATIC_THOUSANDS_SEPARATOR ','
+#define FMT_USE_FLOAT 0
+#define FMT_USE_DOUBLE 0
+#define FMT_USE_LONG_DOUBLE 0
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE
 namespace detail {
 
-template FMT_API auto dragonbox::to_decimal(float x) noexcept -> dragonbox::decimal_fp<float>;
-template FMT_API auto dragonbox::to_decimal(double x) noexcept -> dragonbox::decimal_fp<double>;
-template FMT_API locale_ref::locale_ref(const std::locale& locale);
-template FMT_API auto locale_ref::get<std::locale>() const -> std::locale;
 template FMT_API auto thousands_sep_impl(locale_ref) -> thousands_sep_result<char>;
 template FMT_API auto decimal_point_impl(locale_ref) -> char;
 template FMT_API void buffer<char>::append(const char*, const char*);

@@ -1,10 +1,9 @@
 #include "hal/posix/log.hpp"
 
-#include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/sink.h>
 
-#include <mutex>
+#include <cstdio>
 
 namespace reeve::log {
 
@@ -29,26 +28,33 @@ spdlog::level::level_enum spdlog_level(Level level) noexcept {
     return spdlog::level::err;
 }
 
-class FunctionSink final : public spdlog::sinks::base_sink<std::mutex> {
+// Without a pattern: spdlog's formatter of patterns alone is larger than the rest of it.
+class FunctionSink final : public spdlog::sinks::sink {
 public:
     explicit FunctionSink(Sink to) : to_{std::move(to)} {}
 
-private:
-    void sink_it_(const spdlog::details::log_msg& message) override {
+    void log(const spdlog::details::log_msg& message) override {
+        const std::lock_guard lock{mutex_};
         to_(level_of(message.level),
             std::string_view{message.payload.data(), message.payload.size()});
     }
-    void flush_() override {}
+    void flush() override {}
+    void set_pattern(const std::string&) override {}
+    void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
 
+private:
+    std::mutex mutex_;
     Sink to_;
 };
 
+void write_to_stderr(Level level, std::string_view text) {
+    constexpr const char* words[] = {"debug", "info", "warning", "error"};
+    std::fprintf(stderr, "%s: %.*s\n", words[static_cast<int>(level)],
+                 static_cast<int>(text.size()), text.data());
+}
+
 spdlog::logger& logger() {
-    static spdlog::logger instance = [] {
-        spdlog::logger made{"reeve", std::make_shared<spdlog::sinks::stderr_sink_mt>()};
-        made.set_pattern("%l: %v");
-        return made;
-    }();
+    static spdlog::logger instance{"reeve", std::make_shared<FunctionSink>(write_to_stderr)};
     return instance;
 }
 

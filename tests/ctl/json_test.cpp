@@ -1,7 +1,10 @@
 #include "ctl/json.hpp"
 
 #include <gtest/gtest.h>
+
 #include <rapidcheck/gtest.h>
+#include <cstdlib>
+#include <limits>
 
 using namespace reeve::ctl;
 
@@ -18,6 +21,13 @@ TEST(Json, WritesEveryKindOfValue) {
     EXPECT_EQ(to_json(value),
               R"({"null":null,"yes":true,"negative":-9,"large":18446744073709551615,"real":0.5,)"
               R"("text":"网\"\\\n\u0001","list":["a","b"],"none":{}})");
+}
+
+TEST(Json, RealNumbersAreShortAndExact) {
+    for (const char* text : {"0.1", "-2.5", "1e+300", "0.30000000000000004", "123456.789"}) {
+        EXPECT_EQ(to_json(Value{std::strtod(text, nullptr)}), text);
+    }
+    EXPECT_EQ(to_json(Value{std::numeric_limits<double>::infinity()}), "null");
 }
 
 TEST(Json, BrokenBytesBecomeReplacementCharacters) {
