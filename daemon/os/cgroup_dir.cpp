@@ -74,7 +74,8 @@ void collect(int folder, std::vector<pid_t>& pids) {
 }  // namespace
 
 CgroupDir::CgroupDir(int parent, std::string name) : name_{std::move(name)} {
-    if (::mkdirat(parent, name_.c_str(), 0755) == -1 && errno != EEXIST) {
+    made_ = ::mkdirat(parent, name_.c_str(), 0755) == 0;
+    if (!made_ && errno != EEXIST) {
         throw std::system_error{errno, std::generic_category(), "make cgroup " + name_};
     }
     dir_ = posix::Fd{::openat(parent, name_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
@@ -102,8 +103,12 @@ CgroupDir::Events CgroupDir::read_events() {
     return {number_after(*text, "populated") != 0, number_after(*text, "frozen") != 0};
 }
 
+// Looks first: a write takes the lock of all cgroups.
 bool CgroupDir::thaw() const noexcept {
-    return write_word(dir_.get(), "cgroup.freeze", "0");
+    const posix::Fd fd{::openat(dir_.get(), "cgroup.freeze", O_RDWR | O_CLOEXEC)};
+    char word = 0;
+    if (!fd || ::pread(fd.get(), &word, 1, 0) != 1) return false;
+    return word == '0' || ::pwrite(fd.get(), "0", 1, 0) > 0;
 }
 
 bool CgroupDir::kill() const noexcept {

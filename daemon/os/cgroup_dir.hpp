@@ -23,6 +23,8 @@ public:
     // std::system_error.
     CgroupDir(int parent, std::string name);
 
+    // True: the folder was not there before, so nothing is in it, and it is not frozen.
+    [[nodiscard]] bool made() const noexcept { return made_; }
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     [[nodiscard]] int get() const noexcept { return dir_.get(); }
     explicit operator bool() const noexcept { return static_cast<bool>(dir_); }
@@ -53,6 +55,7 @@ private:
     std::string name_;
     posix::Fd dir_;
     posix::Fd events_;
+    bool made_ = false;
 };
 
 // Removes a folder and those below it, as far as they are empty. False: something lives there.

@@ -92,11 +92,11 @@ struct Containment::Impl {
         try {
             CgroupDir fresh{instance.get(), name};
             // What an earlier run left behind (kill-mode none) is not of this run.
-            if (fresh.read_events().populated) {
+            if (!fresh.made() && fresh.read_events().populated) {
                 const auto number = std::to_string(static_cast<std::uint64_t>(run));
                 fresh = CgroupDir{instance.get(), name + "+" + number};
             }
-            fresh.thaw();
+            if (!fresh.made()) fresh.thaw();
             unit.cgroup = std::move(fresh);
         } catch (const std::system_error& e) {
             unit.cgroup = {};
