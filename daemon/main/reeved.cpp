@@ -12,6 +12,7 @@
 
 #include "daemon/console_log.hpp"
 #include "daemon/options.hpp"
+#include "daemon/os/prompt_thread.hpp"
 #include "daemon/runner.hpp"
 #include "daemon/settings.hpp"
 #include "hal/posix/log.hpp"
@@ -25,6 +26,7 @@ void prepare_process() {
     ::mallopt(M_ARENA_MAX, 1);
     ::signal(SIGXFSZ, SIG_IGN);
     ::signal(SIGPIPE, SIG_IGN);
+    reeve::os::be_prompt();
 }
 
 int manage(reeve::Options options) {

@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "daemon/os/fd_window.hpp"
+#include "daemon/os/prompt_thread.hpp"
 #include "daemon/os/spawner.hpp"
 #include "hal/posix/callback.hpp"
 #include "hal/posix/check.hpp"
@@ -87,13 +88,16 @@ void serve(Shared& shared, Spawner& spawner, unsigned index) {
         const bool first = shared.done.empty();
         shared.done.push(job);
         if (!first) continue;  // the loop has been woken and has not looked yet
+        lock.unlock();         // the woken loop wants it at once
         const std::uint64_t one = 1;
         (void)!::write(shared.wake.get(), &one, sizeof one);
+        lock.lock();
     }
 }
 
 void* thread_main(void* argument) {
     const std::unique_ptr<ThreadStart> start{static_cast<ThreadStart*>(argument)};
+    be_prompt();
     serve(*start->shared, start->spawner, start->index);
     return nullptr;
 }
