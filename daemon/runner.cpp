@@ -3,6 +3,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -120,6 +121,7 @@ int Runner::run() {
     log::info("reeved " REEVE_VERSION " {}; {}", options_.system ? "of the system" : "of a user",
               runs_.containment().describe());
     take(definitions_.load_first());
+    ::malloc_trim(0);  // the documents of the files are gone; what lies between them is not
     const std::string target = core_settings(options_, settings_).boot_target;
     if (!engine_.find(target))
         log::error(
@@ -315,6 +317,7 @@ void Runner::apply(std::function<void(bus::ApplyOutcome)> done) {
             } else {
                 take(std::move(set));
                 definitions_.taken(plan);
+                ::malloc_trim(0);
                 log::info("applied: {} added, {} removed, {} changed, {} stale", plan.added.size(),
                           plan.removed.size(), plan.changed.size(), plan.stale.size());
             }

@@ -7,16 +7,19 @@
 
 #include <algorithm>
 #include <csignal>
-#include <fstream>
-#include <iterator>
+#include <utility>
 
 #include "daemon/directories.hpp"
 #include "hal/posix/check.hpp"
 #include "hal/posix/log.hpp"
+#include "hal/posix/read_file.hpp"
 
 namespace reeve {
 
 namespace {
+
+// Starts that are made ready before a thread is there for them; a plan takes more than a kilobyte.
+constexpr std::size_t most_waiting = 32;
 
 std::string hex16(std::uint64_t value) {
     return fmt::format("{:016x}", value);
@@ -80,6 +83,26 @@ Runs::Runs(os::Loop& loop, os::Logs& logs, os::Accounts& accounts, Worker& worke
 
 Runs::~Runs() = default;
 
+void Runs::no_hindrance(Live& live) {
+    if (!live.seldom->hindrance.empty()) live.seldom.edit().hindrance.clear();
+}
+
+std::optional<Runs::HeldSpawn> Runs::take_held(Live& live, core::ProcessRef process) {
+    const auto is_it = [&](const HeldSpawn& held) { return held.action.process == process; };
+    if (std::ranges::none_of(live.seldom->held, is_it)) return std::nullopt;
+    auto& held = live.seldom.edit().held;
+    const auto found = std::ranges::find_if(held, is_it);
+    HeldSpawn taken = std::move(*found);
+    held.erase(found);
+    if (live.seldom->empty()) live.seldom = {};
+    return taken;
+}
+
+std::vector<Runs::HeldSpawn> Runs::take_held(Live& live) {
+    if (live.seldom->held.empty()) return {};
+    return std::exchange(live.seldom.edit().held, {});
+}
+
 Runs::Live* Runs::find(core::UnitId unit, core::RunId run) {
     const auto it = live_.find(unit);
     return it != live_.end() && it->second.run == run ? &it->second : nullptr;
@@ -93,7 +116,6 @@ void Runs::begin(const core::BeginRun& action, units::UnitPtr definition) {
     live.run = action.run;
     live.definition = std::move(definition);
     const auto number = static_cast<std::uint64_t>(action.run);
-    live.invocation_id = invocation_prefix_ + hex16(number);
     live.cgroup =
         containment_.enter(action.unit, live.definition->name, action.run, std::to_string(number));
     live.pipes =
@@ -110,10 +132,10 @@ void Runs::prepare(core::UnitId unit, Live& live) {
     const bool own = is_own_account(around);
     const os::Account* account = own ? nullptr : accounts_.find(around.user, around.group, why);
     if (!own && !account) {
-        live.hindrance = why;
+        live.seldom.edit().hindrance = why;
         return;  // accounts_changed() comes back here, or the start times out with this reason
     }
-    live.hindrance.clear();
+    no_hindrance(live);
     const bool folders = !around.runtime_directory.empty() || !around.state_directory.empty();
     if (!folders && around.environment_files.empty()) {
         live.prepared = true;
@@ -135,11 +157,10 @@ void Runs::prepare(core::UnitId unit, Live& live) {
             if (outcome->error.empty())
                 outcome->error = make_directories(places.state_base, s.state_directory, uid, gid);
             for (const auto& file : s.environment_files) {
-                std::ifstream in{file.path};
-                if (!in && !file.optional && outcome->error.empty())
+                const auto text = posix::read_whole(file.path);
+                if (!text && !file.optional && outcome->error.empty())
                     outcome->error = "cannot read environment-file " + file.path;
-                const std::string text{std::istreambuf_iterator<char>{in}, {}};
-                for (auto& [name, value] : parse_environment_file(text))
+                for (auto& [name, value] : parse_environment_file(text.value_or("")))
                     outcome->variables[name] = value;
             }
         },
@@ -153,15 +174,14 @@ void Runs::prepared(core::UnitId unit, core::RunId run, std::string error, Envir
     if (!live) return;
     live->prepared = true;
     live->preparing = false;
-    live->file_variables = std::move(variables);
-    std::vector<HeldSpawn> held;
-    held.swap(live->held);
+    if (!variables.empty()) live->seldom.edit().file_variables = std::move(variables);
+    const auto held = take_held(*live);
     for (const auto& each : held) {
         if (!error.empty()) {
             log::warn("unit {}: {}", live->definition->name, error);
             refuse(each.action, error.c_str(), EIO);
         } else {
-            start(unit, *live, each);
+            start_in_turn(*live, each);
         }
     }
 }
@@ -207,8 +227,26 @@ void Runs::spawn(const core::Spawn& action, core::Result result) {
     if (!live) return refuse(action, "run", ESTALE);
     auto& role = action.phase == units::Phase::main ? live->main : live->control;
     role = action.process;
-    if (live->prepared) return start(action.process.unit, *live, {action, result});
-    live->held.push_back({action, result});
+    if (live->prepared) return start_in_turn(*live, {action, result});
+    live->seldom.edit().held.push_back({action, result});
+}
+
+void Runs::start_in_turn(Live& live, const HeldSpawn& spawn) {
+    const auto process = spawn.action.process;
+    if (line_.empty() && children_.stats().waiting < most_waiting)
+        return start(process.unit, live, spawn);
+    live.seldom.edit().held.push_back(spawn);
+    line_.push_back(process);
+}
+
+void Runs::start_next() {
+    while (!line_.empty() && children_.stats().waiting < most_waiting) {
+        const core::ProcessRef process = line_.front();
+        line_.pop_front();
+        Live* live = find(process.unit, process.run);
+        if (!live) continue;
+        if (const auto spawn = take_held(*live, process)) start(process.unit, *live, *spawn);
+    }
 }
 
 void Runs::refuse(const core::Spawn& action, const char* stage, int error) {
@@ -222,10 +260,14 @@ void Runs::start(core::UnitId unit, Live& live, const HeldSpawn& held) {
     if (!command) return refuse(held.action, "command", EINVAL);
     const auto& around = *definition.service->surroundings;
 
-    RunFacts facts{definition.name,      live.run,
-                   live.invocation_id,   live.notify ? live.notify->path() : std::string{},
-                   places_.runtime_base, places_.state_base,
-                   live.file_variables,  nullptr};
+    RunFacts facts{definition.name,
+                   live.run,
+                   invocation_prefix_ + hex16(static_cast<std::uint64_t>(live.run)),
+                   live.notify ? live.notify->path() : std::string{},
+                   places_.runtime_base,
+                   places_.state_base,
+                   live.seldom->file_variables,
+                   nullptr};
     std::string why;
     if (!is_own_account(around)) facts.account = accounts_.find(around.user, around.group, why);
     Environment environment = make_environment(definition, places_.environment, facts);
@@ -258,15 +300,12 @@ void Runs::start(core::UnitId unit, Live& live, const HeldSpawn& held) {
     children_.start(held.action.process, std::move(plan));
 }
 
-// A process that still waits for its account or folders is not started at all. One whose spawn is
-// under way is not reached; the core asks again when it hears of it.
+// A process that still waits for its account, folders or turn is not started at all. One whose
+// spawn is under way is not reached; the core asks again when it hears of it.
 void Runs::signal_process(Live& live, core::ProcessRef process, int signal) {
-    const auto held = std::ranges::find_if(
-        live.held, [&](const HeldSpawn& h) { return h.action.process == process; });
-    if (held != live.held.end()) {
-        const core::Spawn cancelled = held->action;
-        live.held.erase(held);
-        return refuse(cancelled, "cancelled", ECANCELED);
+    if (os::ends_processes(signal)) {
+        if (const auto held = take_held(live, process))
+            return refuse(held->action, "cancelled", ECANCELED);
     }
     children_.signal(process, signal);
 }
@@ -285,8 +324,10 @@ void Runs::signal(const core::SendSignal& action) {
             break;
         case Whom::control: signal_process(*live, live->control, action.signal); break;
         case Whom::all:
-            while (!live->held.empty())
-                signal_process(*live, live->held.front().action.process, action.signal);
+            if (os::ends_processes(action.signal)) {
+                for (const auto& each : take_held(*live))
+                    refuse(each.action, "cancelled", ECANCELED);
+            }
             containment_.signal_all(action.unit, action.run, action.signal);
             break;
     }
@@ -297,14 +338,14 @@ void Runs::kill_all(const core::KillAll& action) {
     if (!live) return;
     if (action.main_only)
         return signal({action.unit, action.run, core::SendSignal::Whom::main, SIGKILL});
-    std::vector<HeldSpawn> held;
-    held.swap(live->held);  // never started: nothing to kill
+    const auto held = take_held(*live);  // never started: nothing to kill
     containment_.kill_all(action.unit, action.run);
     for (const auto& each : held) refuse(each.action, "cancelled", ECANCELED);
 }
 
 bool Runs::signal_everything(int signal) {
-    for (auto& [unit, live] : live_) live.held.clear();
+    for (auto& [unit, live] : live_) take_held(live);
+    line_.clear();
     if (containment_.is_all_empty()) return false;
     if (signal != 0) containment_.signal_everything(signal);
     return true;
@@ -331,8 +372,8 @@ bus::UnitFacts Runs::facts(core::UnitId unit) const {
     const Live& live = it->second;
     bus::UnitFacts out;
     out.main_pid = main_pid(unit, live);
-    out.status = live.status;
-    out.hindrance = live.hindrance;
+    out.status = live.seldom->status;
+    out.hindrance = live.seldom->hindrance;
     out.pids = containment_.members(unit, live.run);
     return out;
 }

@@ -1,8 +1,10 @@
 // The processes of all runs: carries out what the core asks of them, and tells what became of it.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -61,6 +63,17 @@ private:
         core::Spawn action;
         core::Result result{};
     };
+    // What most runs never have.
+    struct Seldom {
+        std::string status;
+        std::string hindrance;
+        Environment file_variables;
+        std::vector<HeldSpawn> held;
+
+        [[nodiscard]] bool empty() const {
+            return status.empty() && hindrance.empty() && file_variables.empty() && held.empty();
+        }
+    };
     struct Live {
         core::RunId run{};
         units::UnitPtr definition;
@@ -69,22 +82,24 @@ private:
         std::unique_ptr<os::NotifySocket> notify;
         posix::Fd ready_read;
         posix::Fd ready_write;
-        std::string invocation_id;
-        std::string status;
-        std::string hindrance;
-        Environment file_variables;
+        units::Rare<Seldom> seldom;
         core::ProcessRef main;
         core::ProcessRef control;
         core::ExitStatus last_exit;
         bool main_found = false;  // beside `main`: forking, MAINPID
         bool prepared = false;    // account known, folders made, files read
         bool preparing = false;
-        std::vector<HeldSpawn> held;
     };
 
+    static void no_hindrance(Live& live);
+    static std::vector<HeldSpawn> take_held(Live& live);
+    static std::optional<HeldSpawn> take_held(Live& live, core::ProcessRef process);
     Live* find(core::UnitId unit, core::RunId run);
     void prepare(core::UnitId unit, Live& live);
     void prepared(core::UnitId unit, core::RunId run, std::string error, Environment variables);
+    // Now, or when those before it have been handed to a thread.
+    void start_in_turn(Live& live, const HeldSpawn& spawn);
+    void start_next();
     void start(core::UnitId unit, Live& live, const HeldSpawn& held);
     void refuse(const core::Spawn& action, const char* stage, int error);
     [[nodiscard]] pid_t main_pid(core::UnitId unit, const Live& live) const;  // 0: none
@@ -114,6 +129,7 @@ private:
     Tell tell_;
     std::string invocation_prefix_;  // 16 hex, random: with the run it names the invocation
     std::unordered_map<core::UnitId, Live> live_;
+    std::deque<core::ProcessRef> line_;  // whose spawns are held till it is their turn
     os::Containment containment_;
     os::Children children_;
     os::MainFinder main_finder_;

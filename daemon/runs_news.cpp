@@ -107,7 +107,7 @@ void Runs::on_notify(core::UnitId unit, core::RunId run, const os::NotifyMessage
         live->main_found = true;
         tell_.event(core::MainFound{unit, run});
     }
-    if (message.status) live->status = *message.status;
+    if (message.status) live->seldom.edit().status = *message.status;
     core::Notified news{};
     news.unit = unit;
     news.run = run;
@@ -126,12 +126,13 @@ void Runs::on_notify(core::UnitId unit, core::RunId run, const os::NotifyMessage
 
 void Runs::on_news(const os::ChildNews& news) {
     std::visit([this](const auto& each) { on(each); }, news);
+    start_next();
 }
 
 void Runs::on(const os::Started& news) {
     Live* live = find(news.process.unit, news.process.run);
     if (!live) return;
-    live->hindrance.clear();
+    no_hindrance(*live);
     containment_.joined(news.process.unit, news.process.run, children_.pid_of(news.process));
     const bool is_main = news.process == live->main;
     if (is_main) live->ready_write = posix::Fd{};  // the child has its own copy now
@@ -142,7 +143,7 @@ void Runs::on(const os::Started& news) {
 void Runs::on(const os::NotStarted& news) {
     Live* live = find(news.process.unit, news.process.run);
     if (!live) return;
-    live->hindrance.clear();
+    no_hindrance(*live);
     if (news.unborn) containment_.killed_at_birth();
     tell_.event(core::SpawnFailed{news.process, std::string{to_string(news.stage)}, news.error,
                                   is_empty(news.process.unit, news.process.run)});
@@ -195,8 +196,11 @@ void Runs::on(const os::OrphanReaped&) {
 void Runs::on(const os::SpawnHangs& news) {
     Live* live = find(news.process.unit, news.process.run);
     if (!live) return;
-    live->hindrance = news.over ? std::string{} : "starting: exec of " + news.path + " hangs";
-    if (!news.over) log::warn("unit {}: {}", live->definition->name, live->hindrance);
+    no_hindrance(*live);
+    if (!news.over) {
+        live->seldom.edit().hindrance = "starting: exec of " + news.path + " hangs";
+        log::warn("unit {}: {}", live->definition->name, live->seldom->hindrance);
+    }
     tell_.facts_changed(news.process.unit);
 }
 

@@ -201,6 +201,8 @@ void Loader::take(const std::string& name, ReadResult result) {
     refer_to_all(*result.unit);
     if (result.unit->kind == Kind::target && !stock_aliases(name).empty())
         stock_.push_back(result.unit);
+    if (last_) share_parts(*result.unit, *last_);  // files of one maker lie side by side
+    last_ = result.unit;
     set_.units.emplace(name, std::move(result.unit));
 }
 

@@ -69,6 +69,7 @@ private:
     std::map<std::string, std::string, std::less<>> template_aliases_;  // "tty@" → "getty@"
     std::vector<std::string> wanted_;                                   // instances to be made
     std::vector<std::shared_ptr<UnitFile>> stock_;
+    std::shared_ptr<UnitFile> last_;  // that was taken
 };
 
 }  // namespace reeve::units

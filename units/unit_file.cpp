@@ -132,4 +132,14 @@ bool same_definition(const UnitFile& a, const UnitFile& b) {
            a.log == b.log && same_service(a.service, b.service) && a.device == b.device;
 }
 
+void share_parts(UnitFile& unit, const UnitFile& other) {
+    unit.predicates.share(other.predicates);
+    unit.log.share(other.log);
+    if (!unit.service || !other.service) return;
+    unit.service->backoff.share(other.service->backoff);
+    unit.service->limit.share(other.service->limit);
+    unit.service->exits.share(other.service->exits);
+    unit.service->surroundings.share(other.service->surroundings);
+}
+
 }  // namespace reeve::units

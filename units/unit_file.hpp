@@ -16,32 +16,33 @@ namespace reeve::units {
 using Duration = std::chrono::microseconds;
 inline constexpr Duration infinity = Duration::max();
 
-// A value that is usually its default: costs one pointer until it is written to. Copies deeply.
+// A value that is usually its default: costs a pointer until it is written to. Copies share what
+// they hold until one of them is written to.
 template <class T>
 class Rare {
 public:
-    Rare() = default;
-    Rare(const Rare& other) : value_{other.value_ ? std::make_unique<T>(*other.value_) : nullptr} {}
-    Rare(Rare&&) noexcept = default;
-    Rare& operator=(const Rare& other) { return *this = Rare{other}; }
-    Rare& operator=(Rare&&) noexcept = default;
-    ~Rare() = default;
-
     // The value, or the default of T.
     const T& operator*() const {
         static const T fallback{};
         return value_ ? *value_ : fallback;
     }
     const T* operator->() const { return &**this; }
-    // The value to write to; made when it is not there yet.
+    // The value to write to; made when it is not there yet, or others share it.
     T& edit() {
-        if (!value_) value_ = std::make_unique<T>();
+        if (!value_)
+            value_ = std::make_shared<T>();
+        else if (value_.use_count() > 1)
+            value_ = std::make_shared<T>(*value_);
         return *value_;
+    }
+    // Shares the value of `other` when it is equal to this one.
+    void share(const Rare& other) {
+        if (value_ && other.value_ && *value_ == *other.value_) value_ = other.value_;
     }
     friend bool operator==(const Rare& a, const Rare& b) { return *a == *b; }
 
 private:
-    std::unique_ptr<T> value_;
+    std::shared_ptr<T> value_;
 };
 
 // ── relations between units ────────────────────────────────────────────────────────────────────
@@ -247,6 +248,8 @@ struct UnitFile {
     // True when both mean the same (`files` does not count): then `apply` touches nothing.
     friend bool same_definition(const UnitFile& a, const UnitFile& b);
 };
+// Keeps but once in memory what `unit` has in common with `other`.
+void share_parts(UnitFile& unit, const UnitFile& other);
 
 // Definitions are shared between the core (policy) and the shell (processes) and never change.
 using UnitPtr = std::shared_ptr<const UnitFile>;

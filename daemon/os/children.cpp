@@ -42,12 +42,12 @@ core::ExitStatus to_status(const siginfo_t& info) noexcept {
     return status;
 }
 
+}  // namespace
+
 bool ends_processes(int signal) noexcept {
     return signal == SIGKILL || signal == SIGTERM || signal == SIGINT || signal == SIGQUIT ||
            signal == SIGABRT || signal == SIGHUP;
 }
-
-}  // namespace
 
 struct Children::Impl {
     struct Live {

@@ -49,6 +49,9 @@ struct SpawnHangs {
 };
 using ChildNews = std::variant<Started, NotStarted, Ended, MainEnded, OrphanReaped, SpawnHangs>;
 
+// True for signals that are sent to make an end of a process.
+bool ends_processes(int signal) noexcept;
+
 class Children {
 public:
     // Makes the process a subreaper, takes SIGCHLD, raises the limit of open files, starts the

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "units/text_scan.hpp"
+#include "units/unit_file.hpp"
 
 namespace reeve::units {
 namespace {
@@ -102,6 +103,38 @@ TEST(Document, WhatWouldTakeUsTooDeepIsRefused) {
     EXPECT_EQ(error_of("a = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0,"
                        "1.0, 1.0, 1.0, 1.0]\n"),
               "none");
+}
+
+TEST(Document, DatesAndTimesAreToldAsTheyWereWritten) {
+    for (const char* text :
+         {"1979-05-27", "07:32:00", "00:32:00.0625", "1979-05-27T07:32:00", "0079-05-27T07:32:00Z",
+          "1979-05-27T00:32:00.5-07:00", "1979-05-27T00:32:00+05:45"})
+        EXPECT_EQ(string_at(std::string{"a = "} + text + "\n", "a"), text);
+}
+
+TEST(Document, RealNumbersAreExact) {
+    const auto document = parse_document("a = -0.1\nb = 6.02e23\nc = 1_000.5\n");
+    ASSERT_FALSE(document.error);
+    EXPECT_EQ(document.root.find("a")->value.real, -0.1);
+    EXPECT_EQ(document.root.find("b")->value.real, 6.02e23);
+    EXPECT_EQ(document.root.find("c")->value.real, 1000.5);
+    EXPECT_NE(error_of("a = 1e999\n"), "none");
+}
+
+TEST(Rare, CopiesShareUntilOneIsWrittenTo) {
+    Rare<std::string> first;
+    first.edit() = "a";
+    Rare<std::string> second = first;
+    EXPECT_EQ(&*first, &*second);
+    second.edit() += "b";
+    EXPECT_EQ(*first, "a");
+    EXPECT_EQ(*second, "ab");
+    Rare<std::string> third;
+    third.edit() = "a";
+    third.share(second);
+    EXPECT_EQ(*third, "a");
+    third.share(first);
+    EXPECT_EQ(&*third, &*first);
 }
 
 TEST(Document, MessagesFitOnOneLine) {
