@@ -103,14 +103,14 @@ void World::undefine(Unit& unit) {
     rewire(unit);
 }
 
-// The relations are those of the definition it lives by.
+// The relations are those of the definition it lives by. What is known of the paths it watches
+// stays known: the shell tells it once.
 void World::rewire(Unit& unit) {
     std::vector<Unit*> around{&unit};
     const auto note = [&] {
         for (const Edge& edge : unit.edges) around.push_back(edge.other);
     };
     note();
-    facts.drop_gate(unit);
     graph.wire(unit);
     mend_bonds(unit);
     facts.add_gate(unit);
