@@ -7,19 +7,17 @@
 
 namespace reeve {
 
-std::string to_json(const Plan& plan, bool applied) {
+std::string to_json(const Plan& plan) {
     std::vector<std::string> problems;
     for (const auto& problem : plan.problems) problems.push_back(to_string(problem));
     return JsonObject{}
-        .add("applied", applied)
-        .add("refused", plan.refused())
+        .add("ok", !plan.refused())
+        .add("problems", problems)
         .add("added", plan.added)
         .add("removed", plan.removed)
         .add("changed", plan.changed)
         .add("masked", plan.masked)
         .add("stale", plan.stale)
-        .add("refusing", plan.refusing)
-        .add("problems", problems)
         .str();
 }
 

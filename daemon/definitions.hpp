@@ -21,7 +21,7 @@ struct Plan {
     std::vector<std::string> refusing;  // names whose problems keep it from being applied
     [[nodiscard]] bool refused() const { return !refusing.empty(); }
 };
-std::string to_json(const Plan& plan, bool applied);
+std::string to_json(const Plan& plan);
 
 class Definitions {
 public:

@@ -231,7 +231,7 @@ void Runner::on(const core::Escalate& action) {
     exit_code_ = 1;
     core::ShutdownRequest request;
     request.caller.by = "limit of " + std::string{name};
-    feed(request);
+    end(std::move(request));
 }
 
 void Runner::on(const core::ShutdownComplete& action) {
@@ -303,7 +303,7 @@ void Runner::refer_to(const std::string& unit) {
 
 void Runner::plan(std::function<void(std::string)> done) {
     definitions_.read(engine_, [done = std::move(done)](const Plan& plan, const core::ApplySet&) {
-        done(to_json(plan, false));
+        done(to_json(plan));
     });
 }
 
@@ -321,7 +321,7 @@ void Runner::apply(std::function<void(bus::ApplyOutcome)> done) {
                 log::info("applied: {} added, {} removed, {} changed, {} stale", plan.added.size(),
                           plan.removed.size(), plan.changed.size(), plan.stale.size());
             }
-            done({!plan.refused(), to_json(plan, !plan.refused())});
+            done({!plan.refused(), to_json(plan)});
         });
 }
 
@@ -336,7 +336,7 @@ void Runner::handle_signals() {
         core::ShutdownRequest request;
         request.caller.by = by;
         request.haste = haste;
-        feed(request);
+        end(std::move(request));
     };
     using Haste = core::ShutdownRequest::Haste;
     loop_.on_signal(SIGTERM, [stop] { stop(Haste::orderly, "SIGTERM"); });
@@ -405,6 +405,15 @@ void Runner::shutdown(const std::string& how, core::ShutdownRequest request) {
     if (!how.empty() && how != "exit")
         throw std::invalid_argument{"\"" + how +
                                     "\" is for PID 1; this is a guest: use `shutdown exit`"};
+    end(std::move(request));
+}
+
+void Runner::end(core::ShutdownRequest request) {
+    using Haste = core::ShutdownRequest::Haste;
+    const char* how = request.haste == Haste::force ? "at once, what runs is killed"
+                      : request.haste == Haste::now ? "now, nothing is joined"
+                                                    : "orderly";
+    log::info("shutdown: asked for by {}: {}", request.caller.by, how);
     feed(std::move(request));
 }
 

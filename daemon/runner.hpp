@@ -72,6 +72,7 @@ private:
     void take(core::ApplySet set);
     void apply_quietly();  // SIGHUP
     void check_accounts();
+    void end(core::ShutdownRequest request);  // as feed(), and says so in the log
     void handle_signals();
 
     Options options_;

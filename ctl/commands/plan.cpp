@@ -44,8 +44,7 @@ Value parsed(std::string_view text) {
     const auto report = parse_json(text);
     if (!report) throw Failure{code::failed, "Failed", "the manager's report is not JSON"};
     Value shaped;
-    const bool refused = (*report)["refused"].boolean();
-    shaped.set("ok", (*report)["ok"].is_null() ? !refused : (*report)["ok"].boolean());
+    shaped.set("ok", (*report)["ok"].boolean());
     for (const char* key : {"problems", "added", "removed", "changed", "masked", "stale"}) {
         shaped.set(key, (*report)[key].is_list() ? (*report)[key] : Value::list());
     }

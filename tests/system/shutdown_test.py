@@ -1,5 +1,7 @@
 # ctest: label=system timeout=120
 """Shutdown: who is joined, in which order they go, and that it ends."""
+import signal
+
 from harness import BoardTest, main
 
 TRAP = "trap '{note}; exit 0' TERM; {ready}; while :; do sleep 0.05; done"
@@ -52,6 +54,25 @@ class Shutdown(BoardTest):
         b.ctl("shutdown", "poweroff", code=None)
         self.assertIsNone(b.process.poll())
         b.ctl("status", code=None)
+
+    def test_the_log_says_who_asked_and_how(self):
+        b = self.board().start()
+        b.ctl("shutdown", "--now")
+        self.assertEqual(b.wait_exit(), 0)
+        self.assertRegex(b.log(), r"shutdown: asked for by uid \d+: now, nothing is joined")
+        b = self.board().start()
+        b.signal(signal.SIGTERM)
+        self.assertEqual(b.wait_exit(), 0)
+        self.assertIn("shutdown: asked for by SIGTERM: orderly", b.log())
+
+    def test_who_waits_for_an_event_is_told_that_it_does_not_come(self):
+        b = self.board().start()
+        waiting = b.ctl_begin("event", "wait", "calibrated")
+        self.wait_until(lambda: b.ctl("stats", "--json").json["pending_requests"] > 0, b.overview)
+        b.ctl("shutdown")
+        _, said = waiting.communicate(timeout=30)
+        self.assertEqual(waiting.returncode, 1, said)
+        self.assertEqual(b.wait_exit(), 0)
 
     def test_the_target_shutdown_runs_last(self):
         b = self.board()
