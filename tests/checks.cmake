@@ -26,3 +26,8 @@ foreach(rule pure reads_files never_blocks)
                      -P ${CMAKE_CURRENT_SOURCE_DIR}/purity.cmake)
     set_tests_properties(purity.sees_${rule} PROPERTIES LABELS core WILL_FAIL ON)
 endforeach()
+
+# Each statement of docs/semantics.md is quoted by a test, or excused with a reason.
+add_test(NAME semantics.is_quoted
+         COMMAND ${SYSTEM_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/semantics.py)
+set_tests_properties(semantics.is_quoted PROPERTIES LABELS core)

@@ -112,6 +112,10 @@ if wanted fuzz; then
     configure build/fuzz --preset fuzz && build build/fuzz unit_file_fuzz notify_fuzz && run_ctest build/fuzz
 fi
 if [ -n "$released" ] && [ -z "$labels" ] && [ ${#ctest_options[@]} = 0 ]; then run_bench; fi
+if [ -n "$long" ] && { [ -z "$labels" ] || wanted core; }; then
+    say "mutants"
+    tests/core/mutants.py && record core.mutants passed || record core.mutants failed
+fi
 if [ -z "$labels" ] || wanted lint; then
     say "format"
     tests/lint.sh format && record lint.format passed || record lint.format failed

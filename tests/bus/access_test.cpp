@@ -165,6 +165,7 @@ TEST_F(AsStranger, NamesStatesAndReasonsArePublicTheRestIsNot) {
     EXPECT_TRUE(server.on_loop([](Board& board, Bus&) { return board.referred_to.empty(); }));
 }
 
+// run: "runs as its caller;"
 TEST_F(AccessRules, ATransientUnitRunsAsItsCallerAndOnlyRootMayChooseAnother) {
     if (::geteuid() != 0) GTEST_SKIP() << "needs another user as caller";
     Server server{{.address = "", .system = true, .owner = 0, .accounts = etc / ""}};

@@ -120,6 +120,8 @@ TEST(Engine, StartsThousandsBehindOneTargetInLinearTime) {
 }
 
 // "Work after an event is proportional to the units it concerns": one of thousands that dies.
+// "Everything else is derived from these after each event, for the units it touches, until nothing
+// moves."
 TEST(Engine, ACrashCostsTheSameAmongThousands) {
     const auto cost = [](std::size_t count) {
         ObedientShell shell;
@@ -178,6 +180,7 @@ TEST(Engine, TheSameRequestTwiceIsAnsweredOnce) {
 }
 
 // "beyond 1,000 the oldest"
+// "keeps its result until forgotten (`--wait`: at once; beyond 1,000 the oldest)."
 TEST(Engine, AThousandResultsAreKept) {
     ObedientShell shell;
     for (std::size_t i = 0; i < 1'003; ++i) {
@@ -215,6 +218,7 @@ TEST(Engine, AnInstanceThatIsAddedTakesThePlaceOfItsName) {
     EXPECT_EQ(story.run("why web"), "requires: db@1\n");
 }
 
+// "First says what goes with it;"
 TEST(Engine, GoesWithNamesWhatRequiresItInTheOrderItGoes) {
     testing::Story story;
     for (const char* line : {"service db", "service b requires=db", "service a requires=db",

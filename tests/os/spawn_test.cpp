@@ -187,6 +187,7 @@ TEST_F(Spawn, SigpipeIsIgnoredOnlyIfThePlanSays) {
     EXPECT_EQ(output(std::move(plan)), "SigIgn:\t0000000000001000\n");
 }
 
+// "`children = false`: the kernel refuses new processes, not threads."
 TEST_F(Spawn, WhoIsRefusedChildrenHasThreads) {
     SpawnPlan plan = plan_of("ls 2>/dev/null; echo status $?; exit 0");
     plan.refuse_children = true;

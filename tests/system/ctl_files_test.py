@@ -35,6 +35,7 @@ class Root(unittest.TestCase):
         self.assertEqual(done.returncode, code, f"{words}: {done.stdout}{done.stderr}")
         return done
 
+    # "`enable`/`disable` write `enabled` as a drop-in and touch nothing that runs."
     def test_enable_and_disable_write_a_drop_in_that_cat_shows(self):
         drop_in = self.root / "etc/reeve/units/web.toml.d/50-enabled.toml"
         self.ctl("disable", "web")

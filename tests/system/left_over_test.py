@@ -66,6 +66,7 @@ class LeftOver(BoardTest):
         self.assertEqual(b.wait_exit(), 0)
         self.assertFalse([pid for pid in pids if is_alive(pid)])
 
+    # "5. The rest, also what runs left behind: TERM, KILL after 2 s, unmount."
     def test_a_forced_shutdown_leaves_nothing(self):
         self.force()
 

@@ -101,6 +101,7 @@ class Notify(BoardTest):
             b.ctl("start", "brief")
             b.wait_state("brief", "done")
 
+    # "notify: READY=1 of this run from a permitted sender, or a newline on `ready-fd`"
     def test_a_newline_on_the_ready_fd_is_readiness_too(self):
         b = self.board()
         b.shell("s6", f"until [ -e {b.data}/go ]; do sleep 0.02; done; echo >&7; exec sleep 1000",

@@ -12,6 +12,7 @@ class Cycle(BoardTest):
         line = next((l for l in text.splitlines() if all(n in l for n in names)), None)
         self.assertIsNotNone(line, text)
 
+    # "At boot all the rest starts."
     def test_at_boot_all_the_rest_starts(self):
         b = self.board()
         self.ring(b, "red", "green", "blue")
@@ -23,6 +24,7 @@ class Cycle(BoardTest):
         for name in ("red", "green", "blue"):
             self.assertNotEqual(b.states().get(name), "up")
 
+    # "`apply` refuses as a whole, and the old set runs on."
     def test_apply_refuses_it_and_what_runs_runs_on(self):
         b = self.board()
         for name in ("red", "green", "blue"):

@@ -12,6 +12,7 @@
 namespace reeve::units {
 namespace {
 
+// "One kind table a file. `check` warns of a gate on one that nothing sets."
 const std::filesystem::path folder = TEST_DATA "/units/broken";
 
 std::vector<std::string> cases() {

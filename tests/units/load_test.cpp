@@ -110,6 +110,7 @@ TEST(Load, DropInsGoByFileNameAndTheEarlierFolderCounts) {
 }
 
 // "`NAME@.toml.d` before `NAME@i.toml.d`".
+// "Then drop-ins by file name, `NAME@.toml.d` before `NAME@i.toml.d`;"
 TEST(Load, DropInsOfTheTemplateComeBeforeThoseOfTheInstance) {
     const Folder folder;
     folder.write("lib/tty@.toml", "[unit]\nafter = [\"t\"]\n[target]\n");
@@ -149,6 +150,8 @@ TEST(Load, InstancesOfAMaskedTemplateAreMasked) {
 }
 
 // "`NAME@i` exists once it is referred to or asked for, `NAME@i.toml` replaces it".
+// "`NAME@.toml` is a template; `NAME@i` exists once it is referred to or asked for, `NAME@i.toml`
+// replaces it for that instance, `NAME@` alone means `default-instance`, else is an error."
 TEST(Load, InstancesExistWhenTheyAreReferredTo) {
     const Folder folder;
     folder.write("lib/tty@.toml",

@@ -71,6 +71,8 @@ TEST(ParseUnit, ReadsTheExampleOfTheDesign) {
 }
 
 // Semantics §6, §10: "on-failure for daemonic services, no for oneshot".
+// "`daemonic` is true for long-running services, false for oneshot and transient units, unless
+// set."
 TEST(ParseUnit, OneshotEndsByItselfAndStaysEnded) {
     const auto unit = parse("[service]\ntype = \"oneshot\"\ncommand = [\"/bin/true\"]\n");
     EXPECT_FALSE(unit->service->daemonic);

@@ -87,6 +87,8 @@ TEST(CheckSet, WantsOrdersInATargetOnly) {
         testing::Contains("t.toml: unit.wants: ordering cycle: b after c, c after t, t wants b"));
 }
 
+// "`wanted-by`, `required-by` put the unit into another's `wants`, `requires` while `enabled`
+// (default true)."
 TEST(CheckSet, WantedByOrdersWhileEnabled) {
     const std::vector<Link> links{{Relation::wanted_by, true, "t"}, {Relation::after, true, "b"}};
     const auto with = [&](bool enabled) {
@@ -119,6 +121,8 @@ TEST(CheckSet, AWrittenOrderIsStrongerThanTheOneThatATargetsWantsImply) {
 }
 
 // §1: "A missing name in requires …: the unit waits, `check` calls it an error."
+// "A missing name in `requires`, `binds-to`, `requisite` or a gate: the unit waits, `check` calls
+// it an error. Elsewhere: allowed;"
 TEST(CheckSet, AUnitThatRequiresWhatIsMissingStaysAndWaits) {
     UnitSet set = make_set(
         {{"a", {{Relation::requires_, true, "gone"}}}, {"b", {{Relation::after, true, "gone"}}}});
@@ -127,6 +131,7 @@ TEST(CheckSet, AUnitThatRequiresWhatIsMissingStaysAndWaits) {
     EXPECT_THAT(set.bad, IsEmpty());
 }
 
+// "`check` warns of one that the delays can never reach."
 TEST(CheckSet, ALimitIsReachedOrNot) {
     const auto told_of = [](Backoff backoff, std::uint32_t starts, Duration within) {
         UnitSet set;
@@ -188,6 +193,7 @@ TEST(CheckSet, TenThousandUnitsWithSlipsTakeNoSquareOfThem) {
     EXPECT_LT(many, 40 * few + 0.5);  // a square would be a hundred times as much
 }
 
+// "a warning if a known name is near."
 TEST(NearNames, AreASingleSlipAway) {
     NearNames names;
     for (const std::string_view name : {"network", "time-sync", "disk1", "web"}) names.add(name);

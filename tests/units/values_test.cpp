@@ -68,6 +68,7 @@ TEST(Modes, AreOctal) {
 }
 
 // Semantics §1: "letters, digits, `: _ . - \`, one `@`".
+// "The name is the file name without `.toml`: letters, digits, `: _ . - \`, one `@`."
 TEST(Names, OfUnits) {
     for (const std::string_view name :
          {"a", "X.socket", "dev-sda\\x2d1", "getty@tty1", "getty@", "a:b_c"})

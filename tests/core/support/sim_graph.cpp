@@ -321,8 +321,11 @@ std::string Graph::missing_to_start(const Engine& engine, std::size_t index, boo
         if (!other.definition() || other.masked) return "missing or masked: " + other.name;
         if (!need.ordered) {
             const bool rests = other.reset && !(within_call && other.lifted);
+            // It may lose its gate, and be asked down for that, only later within this call.
+            const bool gated =
+                within_call && other.definition()->predicates->gate_lost == units::GateLost::stop;
             if (other.state == State::failed || rests ||
-                (!states_only && other.asked == Asked::down)) {
+                (!states_only && !gated && other.asked == Asked::down)) {
                 return "failed or asked down: " + other.name;
             }
             continue;
