@@ -25,18 +25,17 @@ struct Argument {
     Argument(const std::string& text) : signature{"s"}, value{text} {}
     Argument(const char* text) : signature{"s"}, value{text} {}
 
-    struct Entry;
+    struct Entry {
+        const char* key;
+        const char* signature;
+        Value value;
+    };
     static Argument dictionary() { return {"a{sv}", Value{}}; }
     Argument& set(const char* key, const char* type, Value content);
 
     const char* signature;
     Value value;
     std::vector<Entry> entries;
-};
-struct Argument::Entry {
-    const char* key;
-    const char* signature;
-    Value value;
 };
 
 // One call of a method, and in the end its reply or why there is none.

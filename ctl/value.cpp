@@ -1,6 +1,28 @@
 #include "ctl/value.hpp"
 
+#include <utility>
+
 namespace reeve::ctl {
+
+Value::Value(bool value) : data_{value} {}
+Value::Value(int value) : data_{std::int64_t{value}} {}
+Value::Value(std::int64_t value) : data_{value} {}
+Value::Value(std::uint32_t value) : data_{std::uint64_t{value}} {}
+Value::Value(std::uint64_t value) : data_{value} {}
+Value::Value(double value) : data_{value} {}
+Value::Value(const char* value) : data_{std::string{value}} {}
+Value::Value(std::string_view value) : data_{std::string{value}} {}
+Value::Value(std::string value) : data_{std::move(value)} {}
+Value::Value(List value) : data_{std::move(value)} {}
+Value::Value(Object value) : data_{std::move(value)} {}
+
+Value Value::list() {
+    return Value{List{}};
+}
+
+Value Value::object() {
+    return Value{Object{}};
+}
 
 namespace {
 

@@ -20,20 +20,20 @@ public:
                               std::string, List, Object>;
 
     Value() noexcept = default;  // null
-    Value(bool value) : data_{value} {}
-    Value(int value) : data_{std::int64_t{value}} {}
-    Value(std::int64_t value) : data_{value} {}
-    Value(std::uint32_t value) : data_{std::uint64_t{value}} {}
-    Value(std::uint64_t value) : data_{value} {}
-    Value(double value) : data_{value} {}
-    Value(const char* value) : data_{std::string{value}} {}
-    Value(std::string_view value) : data_{std::string{value}} {}
-    Value(std::string value) : data_{std::move(value)} {}
-    Value(List value) : data_{std::move(value)} {}
-    Value(Object value) : data_{std::move(value)} {}
+    Value(bool value);
+    Value(int value);
+    Value(std::int64_t value);
+    Value(std::uint32_t value);
+    Value(std::uint64_t value);
+    Value(double value);
+    Value(const char* value);
+    Value(std::string_view value);
+    Value(std::string value);
+    Value(List value);
+    Value(Object value);
     static Value strings(const std::vector<std::string>& words);
-    static Value list() { return Value{List{}}; }
-    static Value object() { return Value{Object{}}; }
+    static Value list();
+    static Value object();
 
     [[nodiscard]] const Data& data() const noexcept { return data_; }
     [[nodiscard]] bool is_null() const noexcept { return data_.index() == 0; }

@@ -58,8 +58,8 @@ void fill_user_paths(Options& o) {
     const std::string config = env_or("XDG_CONFIG_HOME", home + "/.config");
     const std::string runtime = env_or("XDG_RUNTIME_DIR", "");
     if (o.unit_path.empty()) {
-        o.unit_path.push_back(config + "/reeve/units");
-        if (!runtime.empty()) o.unit_path.push_back(runtime + "/reeve/units");
+        o.unit_path.push_back(config + "/reeve/user");
+        if (!runtime.empty()) o.unit_path.push_back(runtime + "/reeve/user");
         o.unit_path.emplace_back("/etc/reeve/user");
         o.unit_path.emplace_back("/usr/lib/reeve/user");
     }

@@ -31,6 +31,7 @@ units::LoadOptions load_options(const Options& options, const Settings& settings
     if (options.private_runtime) out.host.runtime_directory = options.runtime_dir;
     out.start_timeout = settings.start_timeout;
     out.stop_timeout = settings.stop_timeout;
+    out.defaults = settings.defaults;
     return out;
 }
 

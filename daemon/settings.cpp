@@ -1,9 +1,11 @@
 #include "daemon/settings.hpp"
 
+#include <algorithm>
 #include <functional>
 
 #include "daemon/process_plan.hpp"
 #include "hal/posix/read_file.hpp"
+#include "units/defaults.hpp"
 #include "units/document.hpp"
 #include "units/names.hpp"
 #include "units/values.hpp"
@@ -57,6 +59,29 @@ std::string take_unit_path(const Node& node, Settings& settings) {
     return {};
 }
 
+units::Entry& table_of(units::Node& root, std::string_view key) {
+    if (units::Entry* const found = root.find(key)) return *found;
+    const auto place = std::ranges::lower_bound(root.entries, key, {}, &units::Entry::key);
+    units::Entry& made = *root.entries.emplace(place);
+    made.key = key;
+    return made;
+}
+
+// A table of a unit file, for all services. What is in it is checked when the file is read.
+Take service_default(const char* key) {
+    return [key](const Node& node, Settings& settings) -> std::string {
+        if (node.type != Type::table) return "a table";
+        table_of(table_of(settings.defaults, "service").value, key).value = node;
+        return {};
+    };
+}
+
+std::string log_default(const Node& node, Settings& settings) {
+    if (node.type != Type::table) return "a table such as { to = [\"file\"] }";
+    table_of(settings.defaults, "log").value = node;
+    return {};
+}
+
 struct Key {
     std::string_view table;
     std::string_view name;
@@ -74,10 +99,10 @@ const std::vector<Key>& keys() {
         {"manager", "status", nullptr},
         {"defaults", "start-timeout", duration(&Settings::start_timeout)},
         {"defaults", "stop-timeout", duration(&Settings::stop_timeout)},
-        {"defaults", "backoff", nullptr},
-        {"defaults", "limit", nullptr},
-        {"defaults", "log", nullptr},
-        {"defaults", "limits", nullptr},
+        {"defaults", "backoff", service_default("backoff")},
+        {"defaults", "limit", service_default("limit")},
+        {"defaults", "log", log_default},
+        {"defaults", "limits", service_default("limits")},
         {"shutdown", "deadline", duration(&Settings::shutdown_deadline)},
         {"shutdown", "join", duration(&Settings::join_timeout)},
         {"watchdog", "device", nullptr},
@@ -157,6 +182,26 @@ private:
     std::vector<units::Problem>& problems_;
 };
 
+// What [defaults] of one file says beside durations; false: something is wrong with it.
+bool check_further_defaults(const std::string& file, const Node& root,
+                            std::vector<units::Problem>& problems) {
+    const units::Entry* const table = root.find("defaults");
+    if (table == nullptr) return true;
+    Settings own;
+    for (const auto& key : keys()) {
+        const units::Entry* const entry = table->value.find(key.name);
+        if (key.table == "defaults" && entry != nullptr && key.take) key.take(entry->value, own);
+    }
+    auto found = units::check_defaults(own.defaults, file);
+    for (auto& problem : found) {
+        constexpr std::string_view service = "service.";
+        if (problem.key.starts_with(service)) problem.key.erase(0, service.size());
+        problem.key.insert(0, "defaults.");
+        problems.push_back(std::move(problem));
+    }
+    return found.empty();
+}
+
 }  // namespace
 
 Settings read_settings(const std::vector<std::string>& files,
@@ -174,7 +219,9 @@ Settings read_settings(const std::vector<std::string>& files,
                                 document.error->column, "", document.error->text});
             continue;
         }
+        const Node before = settings.defaults;
         Reader{file, settings, problems}.read(document.root);
+        if (!check_further_defaults(file, document.root, problems)) settings.defaults = before;
     }
     return settings;
 }

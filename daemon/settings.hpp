@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "units/document.hpp"
 #include "units/problem.hpp"
 #include "units/unit_file.hpp"
 
@@ -18,6 +19,7 @@ struct Settings {
     std::string runtime_dir;
     units::Duration start_timeout = std::chrono::seconds{90};
     units::Duration stop_timeout = std::chrono::seconds{10};
+    units::Node defaults;  // further ones of services, as units::LoadOptions takes them
     units::Duration shutdown_deadline = std::chrono::seconds{90};
     units::Duration join_timeout = std::chrono::seconds{30};
     std::uint64_t log_ring = 16 << 10;

@@ -5,7 +5,7 @@
 #
 # Labels: unit core system clients daemons fuzz, and lint for clang-tidy over all sources.
 # --long runs each test at full scale (hours), and lint. Trees: build/asan (g++, ASan and UBSan: all
-# tests), build/fuzz (clang), build/release (the programs, for the bench).
+# tests), build/fuzz (clang: everything is built, the fuzzers run), build/release (the programs, for the bench).
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . packaging/packages.sh
@@ -109,7 +109,7 @@ if [ -n "$tests_wanted" ]; then
     configure build/asan --preset asan && build build/asan && run_ctest build/asan
 fi
 if wanted fuzz; then
-    configure build/fuzz --preset fuzz && build build/fuzz unit_file_fuzz notify_fuzz && run_ctest build/fuzz
+    configure build/fuzz --preset fuzz && build build/fuzz && run_ctest build/fuzz
 fi
 if [ -n "$released" ] && [ -z "$labels" ] && [ ${#ctest_options[@]} = 0 ]; then run_bench; fi
 if [ -n "$long" ] && { [ -z "$labels" ] || wanted core; }; then

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "units/document.hpp"
 #include "units/unit_set.hpp"
 
 namespace reeve::units {
@@ -28,6 +29,7 @@ struct LoadOptions {
     Host host;
     Duration start_timeout = std::chrono::seconds{90};
     Duration stop_timeout = std::chrono::seconds{10};
+    Node defaults;  // further ones, as tables [service] and [log]; checked before (check_defaults)
 };
 
 // Reads every unit of the folders and the instances they refer to. Throws std::bad_alloc only;

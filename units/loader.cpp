@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "units/defaults.hpp"
 #include "units/files.hpp"
 #include "units/names.hpp"
 
@@ -114,6 +115,7 @@ void Loader::lay_over(Source& source, std::string_view name) {
 // What is wrong with a drop-in does not hide what is wrong with the rest.
 ReadResult Loader::read(std::string_view name, Source source) {
     ReadResult result;
+    lay_under(source.root, options_.defaults);
     if (source.readable) result = read_unit(name, source.root, std::move(source.files), options_);
     if (source.problems.empty()) return result;
     result.unit = nullptr;

@@ -170,8 +170,7 @@ bool World::forget_the_oldest() {
 void World::retire_the_gone() {
     std::vector<Unit*> gone = std::exchange(gone_, {});
     std::ranges::sort(gone, ByName{});
-    const auto doubles = std::ranges::unique(gone);
-    gone.erase(doubles.begin(), doubles.end());
+    gone.erase(std::unique(gone.begin(), gone.end()), gone.end());
     for (Unit* unit : gone) {
         if (unit->definition || unit->state() != State::down) continue;
         if (unit->named_in_wait) {  // the answer tells of it

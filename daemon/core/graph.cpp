@@ -1,6 +1,7 @@
 #include "daemon/core/graph.hpp"
 
 #include <algorithm>
+#include <span>
 #include <tuple>
 
 namespace reeve::core {
@@ -118,8 +119,7 @@ namespace {
 
 // A target comes after what it wants, unless the opposite order is written. `edges` are all those
 // between the same two units.
-template <class Edges>
-void let_written_order_win(Edges edges) {
+void let_written_order_win(std::span<Edge> edges) {
     for (Edge& edge : edges) {
         if (edge.bond != Bond::wants) continue;
         edge.ordered = std::ranges::none_of(edges, [&](const Edge& other) {
@@ -128,10 +128,15 @@ void let_written_order_win(Edges edges) {
     }
 }
 
+void let_written_order_win(std::vector<Edge>& all, std::string_view to) {
+    const auto name = [](const Edge& edge) -> std::string_view { return edge.other->name; };
+    let_written_order_win(std::span{std::ranges::lower_bound(all, to, {}, name),
+                                    std::ranges::upper_bound(all, to, {}, name)});
+}
+
 void let_written_order_win(Unit& a, Unit& b) {
-    const auto name = [](const Edge& edge) { return edge.other->name; };
-    let_written_order_win(std::ranges::equal_range(a.edges, b.name, {}, name));
-    let_written_order_win(std::ranges::equal_range(b.edges, a.name, {}, name));
+    let_written_order_win(a.edges, b.name);
+    let_written_order_win(b.edges, a.name);
 }
 
 }  // namespace
@@ -234,7 +239,7 @@ void Graph::wire_all() {
             const auto last = std::find_if(first, unit->edges.end(), [&](const Edge& edge) {
                 return edge.other != first->other;
             });
-            let_written_order_win(std::ranges::subrange{first, last});
+            let_written_order_win(std::span{first, last});
             first = last;
         }
         unit->edges.shrink_to_fit();

@@ -93,8 +93,7 @@ Outcome Scheduler::set_devices(const std::map<std::string, std::uint32_t>& capac
 
 Outcome Scheduler::ask(HolderId holder, std::vector<std::string> devices) {
     std::ranges::sort(devices);
-    const auto twice = std::ranges::unique(devices);
-    devices.erase(twice.begin(), twice.end());
+    devices.erase(std::unique(devices.begin(), devices.end()), devices.end());
 
     if (const auto lease = leases_.find(holder); lease != leases_.end()) {
         if (lease->second.devices == devices) return {{holder}, {}};

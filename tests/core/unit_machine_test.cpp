@@ -456,7 +456,9 @@ TEST(UnitMachine, RandomEventsNeverLoseARun) {
         bool open = false;              // between BeginRun and EndRun
         for (int step = 0; step < 200; ++step) {
             const auto some =
-                alive.empty() ? 0U : *std::next(alive.begin(), random() % alive.size());
+                alive.empty()
+                    ? 0U
+                    : *std::next(alive.begin(), static_cast<long>(random() % alive.size()));
             const bool last = alive.size() <= 1;
             b.actions.clear();
             switch (random() % 12) {

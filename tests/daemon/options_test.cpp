@@ -23,7 +23,7 @@ TEST(Options, AUserIsServedBelowTheirOwnFolders) {
     ::setenv("XDG_CONFIG_HOME", "/home/ada/.conf", 1);
     const Options o = parse_options({}, false);
     EXPECT_EQ(o.runtime_dir, "/run/user/7/reeve");
-    EXPECT_EQ(o.unit_path.front(), "/home/ada/.conf/reeve/units");
+    EXPECT_EQ(o.unit_path.front(), "/home/ada/.conf/reeve/user");
     EXPECT_EQ(o.bus, "session");
 }
 

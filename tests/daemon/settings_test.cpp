@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "units/load.hpp"
+
 namespace reeve {
 namespace {
 
@@ -15,6 +17,7 @@ protected:
     ~SettingsFile() override { std::filesystem::remove_all(folder_); }
 
     std::string write(const std::string& name, const std::string& text) {
+        std::filesystem::create_directories(folder_ + "/units");
         std::ofstream{folder_ + "/" + name} << text;
         return folder_ + "/" + name;
     }
@@ -43,6 +46,37 @@ TEST_F(SettingsFile, EnvironmentMayNameFiles) {
     const auto file = write("a.toml", "[environment]\nfiles = [\"" + locale + "\", \"/none\"]\n");
     EXPECT_EQ(read_settings({file}, problems_).environment.at("LANG"), "C.UTF-8");
     EXPECT_TRUE(problems_.empty());
+}
+
+TEST_F(SettingsFile, DefaultsOfServicesAreThoseOfAUnitFile) {
+    const auto file = write("a.toml",
+                            "[defaults]\nbackoff = { first = \"1s\" }\nlimits.nofile = 64\n"
+                            "log = { to = [\"file\"] }\n");
+    write("units/plain.toml", "[service]\ncommand = [\"/bin/true\"]\n");
+    write("units/own.toml",
+          "[service]\ncommand = [\"/bin/true\"]\nbackoff = { max = \"1min\" }\n"
+          "limits.nofile = 128\n");
+    units::LoadOptions options;
+    options.folders = {folder_ + "/units"};
+    options.defaults = read_settings({file}, problems_).defaults;
+    ASSERT_TRUE(problems_.empty()) << to_string(problems_.front());
+    const units::UnitSet set = units::load(options);
+    ASSERT_EQ(set.units.size(), 2U);
+    EXPECT_EQ(set.units.at("plain")->service->backoff->first, std::chrono::seconds{1});
+    EXPECT_TRUE(set.units.at("plain")->log->file);
+    EXPECT_EQ(set.units.at("own")->service->backoff->first, std::chrono::seconds{1});
+    EXPECT_EQ(set.units.at("own")->service->backoff->max, std::chrono::minutes{1});
+    EXPECT_EQ(set.units.at("own")->service->surroundings->nofile, 128U);
+}
+
+TEST_F(SettingsFile, ADefaultThatIsWrongIsToldWithItsPlaceAndNotUsed) {
+    const auto file = write("a.toml", "[defaults]\nbackoff = { frist = \"1s\" }\nlimit = 3\n");
+    EXPECT_TRUE(read_settings({file}, problems_).defaults.entries.empty());
+    ASSERT_EQ(problems_.size(), 2U) << to_string(problems_.back());
+    EXPECT_EQ(to_string(problems_[0]), file + ":3:1: defaults.limit: found 3, expected a table");
+    EXPECT_EQ(to_string(problems_[1]), file +
+                                           ":2:13: defaults.backoff.frist: unknown key; did you "
+                                           "mean `backoff.first`?");
 }
 
 TEST_F(SettingsFile, EveryProblemIsToldWithItsPlace) {
