@@ -1,11 +1,5 @@
 // {fmt} compiled once, in place of FMT_HEADER_ONLY, which compiles it into each object file anew.
 // Debian's libfmt is shared only and needs the shared libstdc++; ours is linked in.
-// No message has a floating-point number or a thousands separator; what prints them, and the whole
-// of std::locale with it, is left out.
-#define FMT_STATIC_THOUSANDS_SEPARATOR ','
-#define FMT_USE_FLOAT 0
-#define FMT_USE_DOUBLE 0
-#define FMT_USE_LONG_DOUBLE 0
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE
