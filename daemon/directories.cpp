@@ -24,7 +24,10 @@ std::string make_directories(const std::string& base, const std::vector<std::str
         std::error_code error;
         std::filesystem::create_directories(std::filesystem::path{path}.parent_path(), error);
         if (error) return "mkdir " + path + ": " + error.message();
-        if (::mkdir(path.c_str(), 0755) == -1 && errno != EEXIST) return failed("mkdir", path);
+        if (::mkdir(path.c_str(), 0755) == -1) {
+            if (errno != EEXIST) return failed("mkdir", path);
+            if (!std::filesystem::is_directory(path, error)) return path + " is not a directory";
+        }
         const bool change = uid != static_cast<uid_t>(-1) || gid != static_cast<gid_t>(-1);
         if (change && ::lchown(path.c_str(), uid, gid) == -1) return failed("chown", path);
     }

@@ -48,8 +48,12 @@ void add_main_process(Environment& environment, pid_t main_pid) {
     if (main_pid > 0) environment["MAINPID"] = std::to_string(main_pid);
 }
 
-void add_exit(Environment& environment, const core::ExitStatus& status, core::Result result) {
-    environment["SERVICE_RESULT"] = std::string{core::to_string(result)};
+void add_exit(Environment& environment, const std::optional<core::ExitStatus>& ended,
+              core::Result result) {
+    const auto said = result == core::Result::none ? core::Result::success : result;
+    environment["SERVICE_RESULT"] = std::string{core::to_string(said)};
+    if (!ended) return;  // `stop`, while the main process runs
+    const core::ExitStatus& status = *ended;
     if (status.signal != 0) {
         environment["EXIT_CODE"] = status.core_dumped ? "dumped" : "killed";
         const char* name = ::sigabbrev_np(status.signal);

@@ -33,7 +33,8 @@ Environment make_environment(const units::UnitFile& unit, const Environment& man
 
 // What a stop, stop-post, reload or start-post command may know of the main process.
 void add_main_process(Environment& environment, pid_t main_pid);
-void add_exit(Environment& environment, const core::ExitStatus& status, core::Result result);
+void add_exit(Environment& environment, const std::optional<core::ExitStatus>& ended,
+              core::Result result);
 
 // One process: argv expanded, limits and place set; descriptors and identity are the caller's.
 // Unset variables are named in `unset`, to be told to the operator.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/json.hpp"
+#include "hal/posix/callback.hpp"
 #include "hal/posix/check.hpp"
 #include "hal/posix/log.hpp"
 
@@ -155,7 +156,8 @@ void Runner::pump() {
         queue_.pop_front();
         if (is_stale(event)) continue;
         ++events_handled_;
-        for (core::Action& action : engine_.handle(event, now())) perform(action);
+        for (core::Action& action : engine_.handle(event, now()))
+            posix::guarded("action", [&] { perform(action); });  // the others are due all the same
     }
     pumping_ = false;
     pump_due_ = false;

@@ -10,9 +10,10 @@
 #include <utility>
 
 #include "daemon/directories.hpp"
+#include "daemon/environment_file.hpp"
+#include "daemon/os/fd_window.hpp"
 #include "hal/posix/check.hpp"
 #include "hal/posix/log.hpp"
-#include "hal/posix/read_file.hpp"
 
 namespace reeve {
 
@@ -115,6 +116,14 @@ void Runs::begin(const core::BeginRun& action, units::UnitPtr definition) {
     live = Live{};
     live.run = action.run;
     live.definition = std::move(definition);
+    live.refused = !os::has_descriptors_to_spare();
+    if (live.refused) {
+        if (!std::exchange(told_short_of_descriptors_, true))
+            log::error(
+                "hardly a descriptor is left: no unit starts until some have ended; raise "
+                "the limit of open files of reeved");
+        return;
+    }
     const auto number = static_cast<std::uint64_t>(action.run);
     live.cgroup =
         containment_.enter(action.unit, live.definition->name, action.run, std::to_string(number));
@@ -157,11 +166,8 @@ void Runs::prepare(core::UnitId unit, Live& live) {
             if (outcome->error.empty())
                 outcome->error = make_directories(places.state_base, s.state_directory, uid, gid);
             for (const auto& file : s.environment_files) {
-                const auto text = posix::read_whole(file.path);
-                if (!text && !file.optional && outcome->error.empty())
-                    outcome->error = "cannot read environment-file " + file.path;
-                for (auto& [name, value] : parse_environment_file(text.value_or("")))
-                    outcome->variables[name] = value;
+                std::string problem = read_environment_file(file, outcome->variables);
+                if (outcome->error.empty()) outcome->error = std::move(problem);
             }
         },
         [this, outcome, unit, run = live.run] {
@@ -179,7 +185,7 @@ void Runs::prepared(core::UnitId unit, core::RunId run, std::string error, Envir
     for (const auto& each : held) {
         if (!error.empty()) {
             log::warn("unit {}: {}", live->definition->name, error);
-            refuse(each.action, error.c_str(), EIO);
+            refuse(each.action, error.c_str(), 0);
         } else {
             start_in_turn(*live, each);
         }
@@ -225,6 +231,7 @@ void Runs::forget(core::UnitId unit) {
 void Runs::spawn(const core::Spawn& action, core::Result result) {
     Live* live = find(action.process.unit, action.process.run);
     if (!live) return refuse(action, "run", ESTALE);
+    if (live->refused) return refuse(action, "descriptors", EMFILE);
     auto& role = action.phase == units::Phase::main ? live->main : live->control;
     role = action.process;
     if (live->prepared) return start_in_turn(*live, {action, result});
@@ -250,7 +257,8 @@ void Runs::start_next() {
 }
 
 void Runs::refuse(const core::Spawn& action, const char* stage, int error) {
-    tell_.event(core::SpawnFailed{action.process, stage, error, false});
+    tell_.event(core::SpawnFailed{action.process, stage, error,
+                                  is_empty(action.process.unit, action.process.run)});
     after_end(action.process.unit, action.process.run);
 }
 
@@ -274,7 +282,8 @@ void Runs::start(core::UnitId unit, Live& live, const HeldSpawn& held) {
     if (held.action.phase != units::Phase::main)
         add_main_process(environment, main_pid(unit, live));
     if (held.action.phase == units::Phase::stop || held.action.phase == units::Phase::stop_post)
-        add_exit(environment, live.last_exit, held.result);
+        add_exit(environment, main_pid(unit, live) > 0 ? std::nullopt : live.last_exit,
+                 held.result);
 
     // What the run had was killed, perhaps: then it has another folder for what follows.
     if (held.action.phase != units::Phase::main && live.cgroup >= 0) {

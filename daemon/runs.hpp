@@ -85,10 +85,11 @@ private:
         units::Rare<Seldom> seldom;
         core::ProcessRef main;
         core::ProcessRef control;
-        core::ExitStatus last_exit;
-        bool main_found = false;  // beside `main`: forking, MAINPID
-        bool prepared = false;    // account known, folders made, files read
+        std::optional<core::ExitStatus> last_exit;  // of the main process
+        bool main_found = false;                    // beside `main`: forking, MAINPID
+        bool prepared = false;                      // account known, folders made, files read
         bool preparing = false;
+        bool refused = false;  // there are too few descriptors for it
     };
 
     static void no_hindrance(Live& live);
@@ -133,6 +134,7 @@ private:
     os::Containment containment_;
     os::Children children_;
     os::MainFinder main_finder_;
+    bool told_short_of_descriptors_ = false;
 };
 
 }  // namespace reeve

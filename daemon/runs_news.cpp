@@ -145,7 +145,9 @@ void Runs::on(const os::NotStarted& news) {
     if (!live) return;
     no_hindrance(*live);
     if (news.unborn) containment_.killed_at_birth();
-    tell_.event(core::SpawnFailed{news.process, std::string{to_string(news.stage)}, news.error,
+    std::string stage{to_string(news.stage)};
+    if (!news.path.empty()) stage += " " + news.path;
+    tell_.event(core::SpawnFailed{news.process, std::move(stage), news.error,
                                   is_empty(news.process.unit, news.process.run)});
     after_end(news.process.unit, news.process.run);
 }

@@ -100,8 +100,8 @@ struct Spawned {
 // `empty`, here and below: no process of the run is left after this one; as if Emptied followed.
 struct SpawnFailed {
     ProcessRef process;
-    std::string stage;
-    int error = 0;
+    std::string stage;  // for people: "exec /usr/bin/x"
+    int error = 0;      // 0: `stage` says all
     bool empty = false;
 };
 struct Exited {

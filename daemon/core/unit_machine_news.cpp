@@ -26,6 +26,7 @@ bool forgives(const units::Service& service, units::Phase phase, std::size_t ind
 }
 
 std::string text_of(const SpawnFailed& news) {
+    if (news.error == 0) return news.stage;
     return news.stage + ": " + std::generic_category().message(news.error);
 }
 

@@ -99,7 +99,7 @@ CgroupDir::Events CgroupDir::read_events() {
     } else {
         text = read_at(dir_.get(), "cgroup.events");
     }
-    if (!text) return {};
+    if (!text) return {errno == EMFILE || errno == ENFILE, false};  // cannot be told: not empty
     return {number_after(*text, "populated") != 0, number_after(*text, "frozen") != 0};
 }
 

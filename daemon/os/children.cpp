@@ -42,6 +42,11 @@ core::ExitStatus to_status(const siginfo_t& info) noexcept {
     return status;
 }
 
+std::string path_of(SpawnStage stage, const SpawnPlan& plan) {
+    if (stage == SpawnStage::exec) return plan.argv.front();
+    return stage == SpawnStage::chdir ? plan.directory : std::string{};
+}
+
 }  // namespace
 
 bool ends_processes(int signal) noexcept {
@@ -101,7 +106,7 @@ struct Children::Impl {
             if (pid > 0 && !start.ended) failed.insert(pid);
             const bool unborn = pid > 0 && order.stage == SpawnStage::clone;
             news(NotStarted{job->process, order.stage, order.error != 0 ? order.error : ECANCELED,
-                            unborn});
+                            unborn, path_of(order.stage, job->plan)});
             return;
         }
         ++stats.spawned;
@@ -213,7 +218,8 @@ struct Children::Impl {
         pending.erase(found->second);
         pending_by_process.erase(found);
         loop.defer([this, job, still = std::weak_ptr{alive}] {
-            if (!still.expired()) news(NotStarted{job->process, SpawnStage::clone, ECANCELED});
+            if (!still.expired())
+                news(NotStarted{job->process, SpawnStage::clone, ECANCELED, false, {}});
         });
         return true;
     }

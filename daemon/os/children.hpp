@@ -24,6 +24,7 @@ struct NotStarted {
     SpawnStage stage{};
     int error = 0;
     bool unborn = false;  // killed before its first instruction
+    std::string path;     // what `stage` was about: the program, the directory; may be empty
 };
 // The child `process` has ended and was reaped. Comes after everything it sent could be read: the
 // handler drains the unit's notify socket before it passes the exit on.

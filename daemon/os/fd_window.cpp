@@ -45,6 +45,14 @@ int FdWindow::fill(int slot, int fd) const noexcept {
     return ::dup3(fd >= 0 ? fd : null(), slot, O_CLOEXEC) == -1 ? -errno : 0;
 }
 
+bool has_descriptors_to_spare() noexcept {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == -1) return true;
+    const rlim_t spare = std::min<rlim_t>(64, limit.rlim_cur / 4);
+    const posix::Fd lowest{::fcntl(0, F_DUPFD_CLOEXEC, 3)};  // the kernel gives the lowest
+    return lowest && static_cast<rlim_t>(lowest.get()) + spare < limit.rlim_cur;
+}
+
 RaisedFileLimit::RaisedFileLimit() {
     check(::getrlimit(RLIMIT_NOFILE, &original_), "read the limit of open files");
     const rlimit raised{original_.rlim_max, original_.rlim_max};

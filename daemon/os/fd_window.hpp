@@ -38,6 +38,9 @@ private:
     unsigned end_ = 0;
 };
 
+// False: so few are free that a start could leave none for what ends, or for clients.
+bool has_descriptors_to_spare() noexcept;
+
 // Raises the soft limit of open files to the hard one while it lives.
 class RaisedFileLimit {
 public:

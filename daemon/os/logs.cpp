@@ -167,7 +167,11 @@ void Logs::Impl::readable(const Source& source, std::uint32_t events) {
 
 std::uint64_t Logs::Impl::take(const Source& source, std::uint64_t most) {
     Channel& channel = source.channel;
-    make_ring(channel);
+    try {
+        make_ring(channel);
+    } catch (const std::system_error&) {  // no descriptor for it: the writer must not wait
+        return discard(source, most);
+    }
     const LogRing::Stamp stamp{log_clock(), source.run, source.stream};
     std::uint64_t sum = 0;
     booked(*channel.ring, [&] {

@@ -1,0 +1,66 @@
+# ctest: label=system timeout=120
+"""Too few descriptors; files that are not what they should be; what a failed start says."""
+import os
+
+from harness import BoardTest, main
+
+LIMIT = 120
+
+
+class Shortage(BoardTest):
+    def test_few_descriptors_hold_starts_back_and_nothing_else(self):
+        b = self.board(wrapper=["/usr/bin/prlimit", f"--nofile={LIMIT}:{LIMIT}"])
+        names = [f"s{i}" for i in range(60)]
+        for name in names:
+            b.shell(name, "echo; exec sleep 600")
+        b.start()
+        for name in names:
+            b.ask("Start", name)
+        self.wait_until(lambda: "up" in b.states().values() and "backoff" in b.states().values(),
+                        b.overview)
+        self.assertIn("Too many open files", b.ctl("status").out)
+        self.assertEqual(b.log().count("hardly a descriptor is left"), 1)
+        b.ctl("stop", *names)
+        self.assertEqual(set(b.states().values()), {"down"})
+        b.ctl("start", names[0])
+        self.assertEqual(b.state(names[0]), "up")
+
+
+class Failures(BoardTest):
+    def test_an_environment_file_that_is_none_fails_its_unit_alone(self):
+        b = self.board()
+        fifo, missing = b.folder / "fifo", b.folder / "missing"
+        os.mkfifo(fifo)
+        for name, path, said in (("fifo", fifo, "not a regular file"),
+                                 ("device", "/dev/zero", "not a regular file"),
+                                 ("missing", missing, "No such file or directory")):
+            b.shell(name, "exec sleep 600", service=f'environment-file = "{path}"\nrestart = "no"')
+        b.start()
+        for name, path, said in (("fifo", fifo, "not a regular file"),
+                                 ("device", "/dev/zero", "not a regular file"),
+                                 ("missing", missing, "No such file or directory")):
+            with self.subTest(name):
+                text = b.ctl("start", name, code=1).err
+                self.assertIn(f"cannot read environment-file {path}: {said};", text)
+
+    def test_a_failed_start_names_the_program_and_the_folder(self):
+        b = self.board()
+        b.unit("program", '[service]\ncommand = ["/etc/passwd"]\nrestart = "no"\n')
+        b.shell("folder", ":", service='working-directory = "/nowhere"\nrestart = "no"')
+        b.start()
+        self.assertIn("exec /etc/passwd: Permission denied", b.ctl("start", "program", code=1).err)
+        self.assertIn("chdir /nowhere: No such file", b.ctl("start", "folder", code=1).err)
+
+    def test_stop_post_is_told_how_it_went_and_stop_that_it_runs(self):
+        b = self.board()
+        tell = f"""["/bin/sh", "-c", "echo $$0 $${{EXIT_CODE-runs}} $$SERVICE_RESULT >> {b.data}/trace", "%s"]"""
+        b.shell("teller", "exec sleep 600",
+                service=f"stop = {tell % 'stop'}\nstop-post = {tell % 'post'}")
+        b.start()
+        b.ctl("start", "teller")
+        b.ctl("stop", "teller")
+        self.assertEqual(b.trace(), ["stop runs success", "post killed success"])
+
+
+if __name__ == "__main__":
+    main()
