@@ -211,6 +211,12 @@ private:
                 return link.relation == Relation::on_failure;
             });
         }
+        // Skipped, it is done, and what it then asks for may require it: for ever too.
+        if (!unit_->predicates->condition.empty()) {
+            std::erase_if(unit_->links, [](const units::Link& link) {
+                return link.relation == Relation::on_success;
+            });
+        }
         // A unit without a gate: who sets what another waits for never waits for that itself.
         if (unit_->predicates->gate.empty() && random_.one_in(6)) {
             unit_->sets.push_back("e" + std::to_string(random_.below(RandomSet::events)));
