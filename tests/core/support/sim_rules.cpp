@@ -42,6 +42,9 @@ void Rules::note(const Event& event, const std::vector<Action>& actions, TimePoi
         const auto* node = report ? graph_.seen(report->unit) : nullptr;
         // On-failure, on-success and limits ask for others within the same call.
         unsure_ = unsure_ || (report && is_at_rest(report->to));
+        // What ends with an old definition wants others no more within the same call.
+        const bool stale = node && is_running(report->from) && node->of_run != node->current;
+        unsure_ = unsure_ || (stale && !is_running(report->to));
         if (node) {
             moving_.push_back(graph_.by_name(node->name));
             graph_.nodes[moving_.back()].moves = true;
@@ -54,7 +57,10 @@ void Rules::note(const Event& event, const std::vector<Action>& actions, TimePoi
         }
     }
     note_request(event);
-    if (const auto* set = std::get_if<ApplySet>(&event)) note_definitions(*set, now);
+    if (const auto* set = std::get_if<ApplySet>(&event)) {
+        note_definitions(*set, now);
+        unsure_ = unsure_ || !set->restart.empty();
+    }
     if (const auto* add = std::get_if<AddUnit>(&event)) define(add->unit);
     if (const auto* run = std::get_if<RunRequest>(&event)) {
         if (!refused_.contains(run->caller.id)) define(run->unit);
