@@ -59,12 +59,14 @@ void thread_main(const std::shared_ptr<ConsoleLog::Shared>& shared, int fd) {
 
 }  // namespace
 
-ConsoleLog::ConsoleLog(int fd) : shared_{std::make_shared<Shared>()} {
+ConsoleLog::ConsoleLog(int fd) : shared_{std::make_shared<Shared>()}, fd_{fd} {}
+
+void ConsoleLog::start_thread() {
     sigset_t all;
     sigset_t old;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &old);  // signals are the loop's alone
-    std::thread{[shared = shared_, fd] { thread_main(shared, fd); }}.detach();
+    std::thread{[shared = shared_, fd = fd_] { thread_main(shared, fd); }}.detach();
     ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
 }
 
@@ -83,6 +85,8 @@ void ConsoleLog::write(std::string_view line) {
         return;
     }
     shared_->waiting.append(line).push_back('\n');
+    if (!started_) start_thread();
+    started_ = true;
     shared_->changed.notify_all();
 }
 

@@ -21,7 +21,13 @@ public:
     struct Shared;  // with the thread
 
 private:
+    // With the first line: a thread at the very beginning would make the growth of the table of
+    // descriptors (fd_window.hpp) wait for the kernel, for 10 ms.
+    void start_thread();
+
     std::shared_ptr<Shared> shared_;
+    int fd_;
+    bool started_ = false;
 };
 
 }  // namespace reeve
