@@ -4,6 +4,7 @@ import os
 import select
 import statistics
 import subprocess
+import tempfile
 import time
 
 F_SETPIPE_SZ = 1031
@@ -111,6 +112,13 @@ def call_time(argv, count=20):
         subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         out.append((time.monotonic_ns() - t0) / 1e6)
     return statistics.median(out)
+
+
+def stripped_size(program):
+    """Bytes of a program without its symbols."""
+    with tempfile.NamedTemporaryFile() as out:
+        subprocess.run(['strip', '-o', out.name, program], check=True)
+        return os.path.getsize(out.name)
 
 
 def one_round(peer, n, restart_count, out):
