@@ -267,14 +267,16 @@ bool Graph::must_go(const Engine& engine, std::size_t index, bool surely) {
     return cause_to_go(engine, index, surely) != npos;
 }
 
-std::size_t Graph::cause_to_go(const Engine& engine, std::size_t index, bool surely) {
+// The first that passes the test, of the unit and all it goes with.
+template <class Test>
+std::size_t Graph::find_in_fate(std::size_t index, Test test) {
     ++visit_;
     std::vector<std::size_t> left{index};
     visited_[index] = visit_;
     while (!left.empty()) {
         const auto i = left.back();
         left.pop_back();
-        if (own_reason(engine, i, surely)) return i;
+        if (test(i)) return i;
         for (const auto other : nodes[i].goes_with) {
             if (visited_[other] == visit_) continue;
             visited_[other] = visit_;
@@ -282,6 +284,16 @@ std::size_t Graph::cause_to_go(const Engine& engine, std::size_t index, bool sur
         }
     }
     return npos;
+}
+
+std::size_t Graph::cause_to_go(const Engine& engine, std::size_t index, bool surely) {
+    return find_in_fate(index, [&](std::size_t i) { return own_reason(engine, i, surely); });
+}
+
+bool Graph::may_have_lost(std::size_t index) {
+    return find_in_fate(index, [&](std::size_t i) {
+               return std::ranges::any_of(nodes[i].bonds, &Node::Bond::open);
+           }) != npos;
 }
 
 // ── §4 ─────────────────────────────────────────────────────────────────────────────────────────

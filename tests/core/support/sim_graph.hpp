@@ -95,6 +95,8 @@ public:
     bool must_go(const core::Engine& engine, std::size_t index, bool surely);
     // The unit that is the cause of it; npos: it need not go.
     std::size_t cause_to_go(const core::Engine& engine, std::size_t index, bool surely);
+    // Whether it, or what it goes with, may have lost a bond that is not seen from here.
+    bool may_have_lost(std::size_t index);
     // §4, lines 1 to 4 without what is tested once; empty: may start. Otherwise what is missing.
     // `states_only`: what is asked may just have changed; go by what was reported.
     std::string missing_to_start(const core::Engine& engine, std::size_t index,
@@ -106,6 +108,8 @@ public:
     static constexpr std::size_t npos = static_cast<std::size_t>(-1);
 
 private:
+    template <class Test>
+    std::size_t find_in_fate(std::size_t index, Test test);
     bool own_reason(const core::Engine& engine, std::size_t index, bool surely);
     bool bond_lost(const Node& node, bool surely) const;
     [[nodiscard]] bool event_set(const std::string& name) const;

@@ -495,7 +495,8 @@ void Rules::check_go(const Engine& engine, std::size_t index, TimePoint now) {
     }
     const bool late =
         graph_.shutting_down && (forced_ || now - shutdown_at_ >= settings_.shutdown_deadline);
-    const bool by_shutdown = graph_.shutting_down && !graph_.must_go(engine, index, true);
+    const bool by_shutdown = graph_.shutting_down && !graph_.must_go(engine, index, true) &&
+                             !graph_.may_have_lost(index);
     for (const auto other : node.after) {
         if (late || !is_running(graph_.nodes[other].state)) continue;
         const auto cause = graph_.cause_to_go(engine, other, true);
