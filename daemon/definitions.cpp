@@ -21,8 +21,31 @@ std::string to_json(const Plan& plan) {
         .str();
 }
 
+namespace {
+
+std::map<std::string, std::string, std::less<>> first_problems(const units::UnitSet& set) {
+    std::map<std::string, std::string, std::less<>> out;
+    for (const auto& [name, problems] : set.bad) {
+        const auto worst =
+            std::ranges::find(problems, units::Severity::error, &units::Problem::severity);
+        out[name] = worst != problems.end() ? to_string(*worst) : "its file has problems";
+    }
+    return out;
+}
+
+}  // namespace
+
 Definitions::Definitions(units::LoadOptions options, Worker& worker)
     : options_{std::move(options)}, worker_{worker} {}
+
+std::string Definitions::problem_of(std::string_view name) const {
+    for (const std::string_view suffix : {"", ".target"}) {
+        if (!name.ends_with(suffix)) continue;
+        const auto found = bad_.find(name.substr(0, name.size() - suffix.size()));
+        if (found != bad_.end()) return found->second;
+    }
+    return {};
+}
 
 core::ApplySet Definitions::to_apply(units::UnitSet& set) {
     core::ApplySet event;
@@ -34,7 +57,7 @@ core::ApplySet Definitions::to_apply(units::UnitSet& set) {
 
 core::ApplySet Definitions::load_first() {
     units::UnitSet set = units::load(options_);
-    for (const auto& [name, problems] : set.bad) bad_.insert(name);
+    bad_ = first_problems(set);
     problems_ = std::move(set.problems);
     for (const auto& problem : problems_) {
         if (problem.severity == units::Severity::error)
@@ -56,8 +79,7 @@ void Definitions::read(const core::Engine& engine, Done done) {
         [this, set, &engine, done = std::move(done)] {
             core::ApplySet event = to_apply(*set);
             Plan plan = compare(engine, *set, event);
-            pending_bad_.clear();
-            for (const auto& [name, problems] : set->bad) pending_bad_.insert(name);
+            pending_bad_ = first_problems(*set);
             done(std::move(plan), std::move(event));
         });
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -42,7 +43,8 @@ public:
     std::vector<units::UnitPtr> instance(const std::string& name);
 
     [[nodiscard]] const std::vector<units::Problem>& problems() const { return problems_; }
-    [[nodiscard]] const std::set<std::string, std::less<>>& bad() const { return bad_; }
+    // Of the file of this name, the first that keeps it from being taken; empty: none.
+    [[nodiscard]] std::string problem_of(std::string_view name) const;
 
 private:
     core::ApplySet to_apply(units::UnitSet& set);
@@ -51,8 +53,9 @@ private:
     units::LoadOptions options_;
     Worker& worker_;
     std::vector<units::Problem> problems_;
-    std::set<std::string, std::less<>> bad_;  // names of files that are not usable
-    std::set<std::string, std::less<>> pending_bad_;
+    using Bad = std::map<std::string, std::string, std::less<>>;
+    Bad bad_;  // names of files that are not usable, and why
+    Bad pending_bad_;
     std::set<std::string, std::less<>> instances_;  // made on demand, kept across apply
 };
 

@@ -125,11 +125,14 @@ int Runner::run() {
     take(definitions_.load_first());
     ::malloc_trim(0);  // the documents of the files are gone; what lies between them is not
     const std::string target = core_settings(options_, settings_).boot_target;
-    if (!engine_.find(target))
+    if (const std::string problem = definitions_.problem_of(target); !problem.empty())
+        log::error("target {}: nothing is started; mend {}", target, problem);
+    else if (!engine_.find(target))
         log::error(
             "target {} does not exist: nothing is started; add {}.toml to {}, or give "
             "--target NAME",
-            target, target, options_.unit_path.front());
+            target, std::string_view{target}.substr(0, target.rfind(".target")),
+            options_.unit_path.front());
     core::StartRequest boot;
     boot.caller.by = "boot";
     boot.unit = target;

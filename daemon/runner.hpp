@@ -38,6 +38,9 @@ public:
     bus::UnitFacts facts(core::UnitId unit) const override { return runs_.facts(unit); }
     void submit(core::Event request) override { feed(std::move(request)); }
     void refer_to(const std::string& unit) override;
+    std::string problem_of(std::string_view name) const override {
+        return definitions_.problem_of(name);
+    }
     void plan(std::function<void(std::string)> done) override;
     void apply(std::function<void(bus::ApplyOutcome)> done) override;
     posix::Fd logs(const bus::LogQuery& query) override;

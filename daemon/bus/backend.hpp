@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/core/engine.hpp"
@@ -45,6 +46,10 @@ public:
     virtual std::string holder_name(hal::HolderId holder) const = 0;
     virtual UnitFacts facts(core::UnitId unit) const = 0;
 
+    // The first problem of the file of this name, which keeps the unit from being known; empty:
+    // none.
+    virtual std::string problem_of(std::string_view) const { return {}; }
+
     // Hands a request to the core. Its answer, if any, comes through Bus::answer(), in this call
     // or later.
     virtual void submit(core::Event request) = 0;
@@ -60,5 +65,14 @@ public:
     // how: exit, poweroff, reboot, halt, kexec, soft-reboot. Throws std::invalid_argument: refused.
     virtual void shutdown(const std::string& how, core::ShutdownRequest request) = 0;
 };
+
+// The sentence for a unit that is not known.
+inline std::string unknown_unit_text(const Backend& backend, const std::string& name) {
+    const std::string problem = backend.problem_of(name);
+    if (problem.empty()) {
+        return "there is no unit " + name + "; `reevectl list` shows those there are";
+    }
+    return name + " counts as missing: " + problem + "; mend the file and `reevectl apply`";
+}
 
 }  // namespace reeve::bus

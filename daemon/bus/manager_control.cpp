@@ -33,8 +33,7 @@ void check_may_read_logs(const Call& call, const std::vector<std::string>& names
     for (const std::string& name : names) {
         const auto unit = engine.find(name);
         if (!unit) {
-            throw Refusal{api::error::no_such_unit,
-                          "there is no unit " + name + "; `reevectl list` shows those there are"};
+            throw Refusal{api::error::no_such_unit, unknown_unit_text(call.context.backend, name)};
         }
         if (!access.may_read(call.caller, engine.view(*unit).definition.get())) {
             deny("read its log", "root, the unit's user and groups reeve and adm");

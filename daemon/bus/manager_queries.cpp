@@ -17,10 +17,9 @@ bool is_pattern(const std::string& name) {
     return name.find_first_of("*?[") != std::string::npos;
 }
 
-core::UnitId known_unit(const core::Engine& engine, const std::string& name) {
-    if (const auto unit = engine.find(name)) return *unit;
-    throw Refusal{api::error::no_such_unit,
-                  "there is no unit " + name + "; `reevectl list` shows those there are"};
+core::UnitId known_unit(const Backend& backend, const std::string& name) {
+    if (const auto unit = backend.engine().find(name)) return *unit;
+    throw Refusal{api::error::no_such_unit, unknown_unit_text(backend, name)};
 }
 
 std::uint64_t microseconds(core::TimePoint time) {
@@ -37,8 +36,9 @@ bool any_of(const std::optional<std::vector<std::string>>& wanted, std::string_v
 
 // The units of these names and patterns, by name, each once. No names: all. A name that is no
 // pattern must exist if `strict`.
-std::vector<core::UnitId> select(const core::Engine& engine, const std::vector<std::string>& names,
+std::vector<core::UnitId> select(const Backend& backend, const std::vector<std::string>& names,
                                  bool strict) {
+    const core::Engine& engine = backend.engine();
     if (names.empty()) return engine.all();
     std::vector<core::UnitId> chosen;
     for (const std::string& name : names) {
@@ -48,7 +48,7 @@ std::vector<core::UnitId> select(const core::Engine& engine, const std::vector<s
                 if (::fnmatch(name.c_str(), candidate.c_str(), 0) == 0) chosen.push_back(unit);
             }
         } else if (strict || engine.find(name)) {
-            chosen.push_back(known_unit(engine, name));
+            chosen.push_back(known_unit(backend, name));
         }
     }
     std::ranges::sort(chosen, {}, [&](core::UnitId unit) { return engine.name(unit); });
@@ -77,7 +77,7 @@ void list(Call& call) {
     const auto names = filter.list("names").value_or(std::vector<std::string>{});
     filter.finish();
     const core::Engine& engine = call.context.backend.engine();
-    const auto chosen = select(engine, names, false);
+    const auto chosen = select(call.context.backend, names, false);
     const posix::MessagePtr reply = new_reply(call.message);
     append_container(reply.get(), 'a', "(ssssts)", [&] {
         for (const core::UnitId unit : chosen) {
@@ -102,7 +102,7 @@ void describe(Call& call) {
     const auto kinds = options.list("kinds");
     options.finish();
     const Backend& backend = call.context.backend;
-    const auto chosen = select(backend.engine(), names, true);
+    const auto chosen = select(backend, names, true);
     const posix::MessagePtr reply = new_reply(call.message);
     append_container(reply.get(), 'a', "a{sv}", [&] {
         for (const core::UnitId unit : chosen) {
@@ -117,7 +117,7 @@ void describe(Call& call) {
 
 void definition(Call& call) {
     const core::Engine& engine = call.context.backend.engine();
-    const core::UnitId unit = known_unit(engine, read_text(call.message));
+    const core::UnitId unit = known_unit(call.context.backend, read_text(call.message));
     const units::UnitPtr shown = engine.view(unit).definition;
     const posix::MessagePtr reply = new_reply(call.message);
     append_definition(reply.get(), shown.get(),
@@ -127,7 +127,7 @@ void definition(Call& call) {
 
 void get_unit(Call& call) {
     const core::Engine& engine = call.context.backend.engine();
-    const core::UnitId unit = known_unit(engine, read_text(call.message));
+    const core::UnitId unit = known_unit(call.context.backend, read_text(call.message));
     const posix::MessagePtr reply = new_reply(call.message);
     append(reply.get(), "o", object_path(api::path::unit, engine.name(unit)).c_str());
     call.connection.send(reply.get());
@@ -135,7 +135,7 @@ void get_unit(Call& call) {
 
 void why(Call& call) {
     const Backend& backend = call.context.backend;
-    const core::UnitId unit = known_unit(backend.engine(), read_text(call.message));
+    const core::UnitId unit = known_unit(backend, read_text(call.message));
     const std::string hindrance = backend.facts(unit).hindrance;
     const posix::MessagePtr reply = new_reply(call.message);
     append_container(reply.get(), 'a', "(sst)", [&] {
@@ -152,7 +152,7 @@ void why(Call& call) {
 
 void goes_with(Call& call) {
     const core::Engine& engine = call.context.backend.engine();
-    const core::UnitId unit = known_unit(engine, read_text(call.message));
+    const core::UnitId unit = known_unit(call.context.backend, read_text(call.message));
     const posix::MessagePtr reply = new_reply(call.message);
     append_container(reply.get(), 'a', "s", [&] {
         for (const core::UnitId one : engine.goes_with(unit)) {

@@ -36,8 +36,7 @@ std::string controlled_unit(Call& call, const std::string& name, const std::stri
         unit = engine.find(name);
     }
     if (!unit) {
-        throw Refusal{api::error::no_such_unit,
-                      "there is no unit " + name + "; `reevectl list` shows those there are"};
+        throw Refusal{api::error::no_such_unit, unknown_unit_text(context.backend, name)};
     }
     const units::UnitPtr definition = engine.view(*unit).definition;
     if (!context.access.may_control(call.caller, definition.get())) deny(what + " " + name);
@@ -135,8 +134,7 @@ void wait(Call& call) {
     const core::Engine& engine = call.context.backend.engine();
     for (const std::string& name : names) {
         if (engine.find(name)) continue;
-        throw Refusal{api::error::no_such_unit,
-                      "there is no unit " + name + "; `reevectl list` shows those there are"};
+        throw Refusal{api::error::no_such_unit, unknown_unit_text(call.context.backend, name)};
     }
     auto caller = call.context.requests.open(call, {"Wait", Shape::wait, names}, options);
     if (!caller) return;

@@ -34,7 +34,7 @@ const char* error_name(core::Answer::Verdict verdict) {
 }
 
 // The core says what is so; here follows what to do about it.
-std::string sentence(const core::Answer& answer, const std::string& unit) {
+std::string sentence(const Backend& backend, const core::Answer& answer, const std::string& unit) {
     using Verdict = core::Answer::Verdict;
     const auto said = [&](const char* otherwise) {
         return answer.text.empty() ? std::string{otherwise} : answer.text;
@@ -44,8 +44,7 @@ std::string sentence(const core::Answer& answer, const std::string& unit) {
         case Verdict::failed:
             return said("failed") + "; `reevectl logs " + unit + "` shows what it printed";
         case Verdict::masked: return unit + " is masked; remove the mask and `reevectl apply`";
-        case Verdict::unknown_unit:
-            return "there is no unit " + unit + "; `reevectl list` shows those there are";
+        case Verdict::unknown_unit: return unknown_unit_text(backend, unit);
         case Verdict::refused: return said("refused");
         case Verdict::still_waiting:
             return said("not there yet") + "; it stays asked, `reevectl why " + unit +
@@ -198,7 +197,7 @@ Outcome Requests::outcome_of(const core::Answer& answer, const Subject& subject)
     const std::string first = subject.names.empty() ? "" : subject.names.front();
     Outcome outcome;
     outcome.error = error_name(answer.verdict);
-    outcome.text = sentence(answer, first);
+    outcome.text = sentence(backend_, answer, first);
     if (outcome.error != nullptr) return outcome;
     outcome.state = answer.state;
     outcome.run = answer.run;

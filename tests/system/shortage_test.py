@@ -51,6 +51,18 @@ class Failures(BoardTest):
         self.assertIn("exec /etc/passwd: Permission denied", b.ctl("start", "program", code=1).err)
         self.assertIn("chdir /nowhere: No such file", b.ctl("start", "folder", code=1).err)
 
+    def test_a_unit_whose_file_has_problems_is_explained(self):
+        b = self.board()
+        b.unit("bad", '[service]\ncomand = ["/bin/true"]\n')
+        b.unit("default", '[unit]\nwants = 3\n[target]\n')
+        b.start()
+        for verb in ("start", "status", "stop", "why", "show", "is-active"):
+            with self.subTest(verb):
+                said = b.ctl(verb, "bad", code=4).err
+                self.assertIn(f"bad counts as missing: {b.units}/bad.toml:1:2: service.command", said)
+        self.assertIn(f"nothing is started; mend {b.units}/default.toml:2:9: unit.wants", b.log())
+        self.assertIn("there is no unit worse;", b.ctl("start", "worse", code=4).err)
+
     def test_stop_post_is_told_how_it_went_and_stop_that_it_runs(self):
         b = self.board()
         tell = f"""["/bin/sh", "-c", "echo $$0 $${{EXIT_CODE-runs}} $$SERVICE_RESULT >> {b.data}/trace", "%s"]"""
