@@ -292,7 +292,10 @@ std::size_t Graph::cause_to_go(const Engine& engine, std::size_t index, bool sur
 
 bool Graph::may_have_lost(std::size_t index) {
     return find_in_fate(index, [&](std::size_t i) {
-               return std::ranges::any_of(nodes[i].bonds, &Node::Bond::open);
+               const auto& run = nodes[i].of_run;
+               const bool gated = run && is_running(nodes[i].state) &&
+                                  run->predicates->gate_lost == units::GateLost::stop;
+               return gated || std::ranges::any_of(nodes[i].bonds, &Node::Bond::open);
            }) != npos;
 }
 

@@ -95,7 +95,8 @@ public:
     bool must_go(const core::Engine& engine, std::size_t index, bool surely);
     // The unit that is the cause of it; npos: it need not go.
     std::size_t cause_to_go(const core::Engine& engine, std::size_t index, bool surely);
-    // Whether it, or what it goes with, may have lost a bond that is not seen from here.
+    // Whether it, or what it goes with, may have lost a bond or a gate in a way that is not seen
+    // from here.
     bool may_have_lost(std::size_t index);
     // §4, lines 1 to 4 without what is tested once; empty: may start. Otherwise what is missing.
     // `states_only`: what is asked may just have changed; go by what was reported.
