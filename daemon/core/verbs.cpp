@@ -11,14 +11,17 @@ using Verdict = Answer::Verdict;
 
 namespace {
 
-// All that can be reached from `unit` over the edges `follow` accepts, itself first.
+// All that can be reached from `unit` over the edges `follow` accepts, itself first. What is
+// missing or masked pulls nothing: there the way ends.
 template <class Follow>
 std::vector<Unit*> closure(Unit& unit, Follow follow) {
     std::vector<Unit*> found{&unit};
     std::set<const Unit*> seen{&unit};  // asked, never walked
-    for (std::size_t i = 0; i < found.size(); ++i)
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        if (!found[i]->definition || found[i]->masked) continue;
         for (const Edge& edge : found[i]->edges)
             if (follow(edge) && seen.insert(edge.other).second) found.push_back(edge.other);
+    }
     return found;
 }
 
