@@ -1,6 +1,6 @@
 #!/bin/bash
 # tests/lint.sh format: are all sources formatted? tests/lint.sh tidy [FILE…]: clang-tidy, needs
-# build/asan configured. A source whose preprocessed text passed before is not looked at again.
+# build/clang configured. A source whose preprocessed text passed before is not looked at again.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -16,7 +16,7 @@ format() { sources '*.cpp' '*.hpp' | xargs -r clang-format-14 --dry-run -Werror;
 
 # What decides the verdict: the configuration, the flags and the text after the preprocessor.
 fingerprint() {
-    clang++-14 -std=c++20 -E -P -I. -DFMT_HEADER_ONLY -DREEVE_VERSION='""' -DTEST_DATA='""' \
+    clang++-14 -std=c++20 -E -P -I. -DREEVE_VERSION='""' -DTEST_DATA='""' \
         -DSOURCE_ROOT='""' -DPROGRAMS='""' "$1" 2>/dev/null |
         cat - .clang-tidy | sha256sum | cut -d' ' -f1
 }
@@ -25,12 +25,12 @@ tidy_one() {
     local file=$1 mark
     mark=$seen/$(fingerprint "$file")
     [ -e "$mark" ] && return 0
-    clang-tidy-14 -p build/asan --quiet --extra-arg=-Wno-unknown-warning-option "$file" \
+    clang-tidy-14 -p build/clang --quiet --extra-arg=-Wno-unknown-warning-option "$file" \
         2>/dev/null && : >"$mark"
 }
 
 tidy() {
-    [ -e build/asan/compile_commands.json ] || cmake --preset asan >/dev/null || return 1
+    [ -e build/clang/compile_commands.json ] || cmake --preset clang >/dev/null || return 1
     seen=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/reeve-tidy
     mkdir -p "$seen"
     export seen
