@@ -49,7 +49,7 @@ Argument request_options(const Context& context) {
 }
 
 std::string advised(const Failure& failure, const std::string& unit) {
-    const std::string message = failure.what();
+    std::string message = failure.what();
     if (message.find("reevectl ") != std::string::npos) return message;  // says it already
     switch (failure.code) {
         case code::no_such_unit: return message + "; `reevectl list` tells the names there are";

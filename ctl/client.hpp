@@ -26,8 +26,8 @@ struct Argument {
     Argument(const char* text) : signature{"s"}, value{text} {}
 
     struct Entry {
-        const char* key;
-        const char* signature;
+        const char* key = nullptr;
+        const char* signature = nullptr;
         Value value;
     };
     static Argument dictionary() { return {"a{sv}", Value{}}; }

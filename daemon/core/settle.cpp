@@ -261,6 +261,7 @@ void World::run_over(Unit& unit) {
 void World::came_to_rest(Unit& unit, State rest) {
     unit.kept = false;
     if (unit.definition && unit.definition->transient) results.push_back(unit.id);
+    if (unit.machine.result() == Result::skipped) return;  // it did not even run
     const Bond bond = rest == State::failed ? Bond::on_failure : Bond::on_success;
     UnitsByName asked;
     for (const Edge& edge : unit.edges)
