@@ -90,7 +90,7 @@ std::string find_program(const std::string& word) {
     while (!word.empty() && !rest.empty()) {
         const std::string folder{rest.substr(0, rest.find(':'))};
         rest.remove_prefix(std::min(rest.size(), folder.size() + 1));
-        const std::string candidate = absolute((folder.empty() ? "." : folder) + "/" + word);
+        std::string candidate = absolute((folder.empty() ? "." : folder) + "/" + word);
         if (is_program(candidate)) return candidate;
     }
     throw Failure{code::failed, "NotFound", "no program \"" + word + "\" in PATH"};

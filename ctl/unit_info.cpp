@@ -131,7 +131,7 @@ Value exitcode(std::string_view result, std::int64_t code, std::int64_t signal) 
 std::string summary(const Value& unit, const Now& now) {
     const std::string_view state = unit["State"].text();
     const std::string detail{unit["Detail"].text()};
-    const std::string why = detail.empty() ? std::string{unit["Result"].text()} : detail;
+    std::string why = detail.empty() ? std::string{unit["Result"].text()} : detail;
     if (unit["Masked"].boolean()) return "masked";
     if (state == api::state::failed) return why;
     if (const auto left = unit["Pids"].items().size(); has_ended(state) && left != 0) {

@@ -65,7 +65,7 @@ inline posix::MessagePtr new_signal(sd_bus* bus, const char* path, const char* i
 inline std::string object_path(const char* prefix, std::string_view name) {
     char* path = nullptr;
     posix::check_sd(sd_bus_path_encode(prefix, std::string{name}.c_str(), &path), "encode path");
-    const std::string copy{path};
+    std::string copy{path};
     std::free(path);
     return copy;
 }

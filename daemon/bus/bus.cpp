@@ -57,7 +57,7 @@ struct Bus::Impl {
     posix::SourcePtr turn;
 };
 
-Bus::Bus(sd_event* loop, Backend& backend, Options options)
+Bus::Bus(sd_event* loop, Backend& backend, const Options& options)
     : impl_{std::make_unique<Impl>(loop, backend, options)} {}
 
 Bus::~Bus() = default;

@@ -27,7 +27,7 @@ struct Options {
 
 class Bus {
 public:
-    Bus(sd_event* loop, Backend& backend, Options options);  // throws std::system_error
+    Bus(sd_event* loop, Backend& backend, const Options& options);  // throws std::system_error
     ~Bus();
     Bus(const Bus&) = delete;
     Bus& operator=(const Bus&) = delete;

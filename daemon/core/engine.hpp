@@ -58,6 +58,8 @@ struct EventView {
 class Engine {
 public:
     explicit Engine(Settings settings = {});
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
     Engine(Engine&&) noexcept;
     Engine& operator=(Engine&&) noexcept;
     ~Engine();

@@ -91,7 +91,7 @@ struct Loop::Impl {
     }
 
     void dispatch_fds() {
-        std::array<epoll_event, fds_per_turn> events;
+        std::array<epoll_event, fds_per_turn> events{};
         const int n = ::epoll_wait(epoll.get(), events.data(), fds_per_turn, 0);
         in_batch = true;
         for (int i = 0; i < n; ++i) {
