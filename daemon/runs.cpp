@@ -93,7 +93,7 @@ std::optional<Runs::HeldSpawn> Runs::take_held(Live& live, core::ProcessRef proc
     if (std::ranges::none_of(live.seldom->held, is_it)) return std::nullopt;
     auto& held = live.seldom.edit().held;
     const auto found = std::ranges::find_if(held, is_it);
-    HeldSpawn taken = std::move(*found);
+    HeldSpawn taken = *found;
     held.erase(found);
     if (live.seldom->empty()) live.seldom = {};
     return taken;

@@ -1,6 +1,7 @@
 #include "daemon/core/ending.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace reeve::core {
 
@@ -75,7 +76,7 @@ Duration backoff_delay(const units::Backoff& backoff, std::uint32_t n) noexcept 
     auto delay = static_cast<double>(backoff.first.count());
     for (std::uint32_t i = 1; i < n && delay < max && backoff.factor > 1; ++i)
         delay *= backoff.factor;
-    return delay < max ? Duration{static_cast<Duration::rep>(delay + 0.5)} : backoff.max;
+    return delay < max ? Duration{std::llround(delay)} : backoff.max;
 }
 
 std::string describe(const ExitStatus& status) {

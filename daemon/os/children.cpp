@@ -93,7 +93,7 @@ struct Children::Impl {
 
     void spawned(std::unique_ptr<SpawnJob> job) {
         const auto found = pending_by_process.find(job->process);
-        const Pending start = std::move(*found->second);
+        const Pending start = *found->second;
         pending.erase(found->second);
         pending_by_process.erase(found);
         if (job->hangs) news(SpawnHangs{job->process, job->plan.argv.front(), true});

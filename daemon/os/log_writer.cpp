@@ -267,7 +267,7 @@ void start_thread(void* (*body)(void*), void* argument) {
 
 LogWriter::JobPtr LogWriter::add(std::uint32_t key, std::string name,
                                  std::shared_ptr<const LogRing> ring, FileSink::Place place) {
-    const auto job = std::make_shared<Job>(key, std::move(name), std::move(ring), std::move(place));
+    auto job = std::make_shared<Job>(key, std::move(name), std::move(ring), std::move(place));
     const std::lock_guard lock{state_->mutex};
     std::erase_if(state_->jobs, [](const auto& weak) { return weak.expired(); });
     state_->jobs.push_back(job);
@@ -281,7 +281,7 @@ LogWriter::JobPtr LogWriter::add(std::uint32_t key, std::string name,
             return nullptr;
         },
         own.get());
-    own.release();
+    (void)own.release();  // the thread has it
     state_->started = true;
     return job;
 }

@@ -59,7 +59,7 @@ Finding read_pid_file(const std::string& path) {
 
 // Its own word is not enough: whoever it names must run, and be of this run.
 Finding from_pid_file(const MainFinder::Search& search) {
-    const Finding named = read_pid_file(search.pid_file);
+    Finding named = read_pid_file(search.pid_file);
     if (named.pid == 0) return named;
     const auto say = [&](std::string_view what) {
         return Finding{0, fmt::format("PID file {} names process {}, which {}", search.pid_file,

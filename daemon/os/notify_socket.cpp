@@ -151,7 +151,7 @@ void NotifySocket::Impl::read_some(int most) {
     }
 }
 
-NotifySocket::NotifySocket(Loop& loop, std::string path, Handler handler)
+NotifySocket::NotifySocket(Loop& loop, const std::string& path, Handler handler)
     : impl_{std::make_shared<Impl>(loop, std::move(handler))} {
     impl_->socket =
         posix::Fd{check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket")};

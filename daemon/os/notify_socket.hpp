@@ -41,8 +41,8 @@ public:
     // kernel's choice; mode 0777: any user of the unit may send; the caller checks who did).
     // Messages are handled on the loop, a bounded number a turn, so that no sender holds up the
     // others.
-    NotifySocket(Loop& loop, std::string path, Handler handler);  // throws std::system_error
-    ~NotifySocket();                                              // unlinks
+    NotifySocket(Loop& loop, const std::string& path, Handler handler);  // throws std::system_error
+    ~NotifySocket();                                                     // unlinks
     NotifySocket(const NotifySocket&) = delete;
     NotifySocket& operator=(const NotifySocket&) = delete;
 

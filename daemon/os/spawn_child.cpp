@@ -141,8 +141,9 @@ void become(void* argument) noexcept {
 }
 
 pid_t become_by_vfork(ChildOrder* order) noexcept {
-    const pid_t pid = ::vfork();
-    if (pid == 0) {
+    const pid_t pid = ::vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork)
+    if (pid == 0) {               // from here on system calls alone
+        // NOLINTNEXTLINE(clang-analyzer-unix.Vfork)
         order->pid.store(static_cast<pid_t>(::syscall(SYS_getpid)));
         become(order);
     }

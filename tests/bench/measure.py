@@ -175,13 +175,24 @@ def empty_round(peer, out):
     peer.stop()
 
 
+def give_up(peer):
+    """Ends what a round that failed has started: its services too, if the supervisor still can."""
+    if not peer.process:
+        return
+    try:
+        peer.stop()
+    except (OSError, subprocess.SubprocessError):
+        peer.process.kill()
+        peer.process.wait()
+
+
 def run_all(peers, sizes, rounds, restart_count, programs):
     raw = {peer.name: {} for peer in peers}
     for _ in range(rounds):
         for peer in peers:
             try:
                 empty_round(peer, raw[peer.name])
-                for n in sizes:
+                for n in (n for n in sizes if n <= peer.most):
                     one_round(peer, n, restart_count, raw[peer.name])
                 if 1000 in sizes:
                     chain_round(peer, 1000, raw[peer.name])
@@ -189,9 +200,7 @@ def run_all(peers, sizes, rounds, restart_count, programs):
                     chain_round(peer, sizes[0], raw[peer.name])
             except (TimeoutError, AssertionError, OSError, subprocess.SubprocessError) as e:
                 raw[peer.name].setdefault('error', []).append(f'{type(e).__name__}: {e}')
-                if peer.process:
-                    peer.process.kill()
-                    peer.process.wait()
+                give_up(peer)
     results = {name: {key: statistics.median(v) if key != 'error' else v
                       for key, v in figures.items()} for name, figures in raw.items()}
     results['empty program'] = {'call ms': call_time([programs.empty], 50)}

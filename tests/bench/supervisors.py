@@ -41,6 +41,8 @@ def remove_cgroup(top):
 class Supervisor:
     """One that is compared. `folder` is its own; `fifo` is where beacons report."""
     name = ''
+    files_per_service = 0  # open ones, in the supervisor
+    most = 0  # services that it can run here
 
     def __init__(self, programs, folder):
         self.programs = programs
@@ -108,6 +110,7 @@ class BareLoop(Supervisor):
 
 class Reeve(Supervisor):
     name = 'reeve'
+    files_per_service = 6  # cgroup, pidfd, two pipes of which it keeps both ends
 
     def configure(self, n, chain):
         names = [f's{i}' for i in range(n)]
