@@ -233,7 +233,7 @@ void World::moved(Unit& unit, State from, State to) {
     if (is_at_rest(to)) came_to_rest(unit, to);
     const bool was_up = from == State::up || from == State::reloading;
     const bool now_up = to == State::up || to == State::reloading;
-    if (was_up != now_up) up_changed(unit);
+    if (was_up != now_up) up_changed(unit, now_up);
     if (is_running(from) && !is_running(to)) run_over(unit);
     rederive(unit);
     watch_gate(unit);
@@ -276,7 +276,7 @@ void World::came_to_rest(Unit& unit, State rest) {
 }
 
 // What hangs on the unit being up: events it sets, gates that name it, runs bound to it.
-void World::up_changed(Unit& unit) {
+void World::up_changed(Unit& unit, bool came_up) {
     if (const units::UnitFile* file = unit.file()) {
         for (const std::string& name : file->sets) {
             Latch& latch = facts.event(name);
@@ -296,7 +296,7 @@ void World::up_changed(Unit& unit) {
         if (edge.bond == Bond::gate || edge.bond == Bond::binds_to) bound.push_back(edge.other);
     }
     for (Unit* other : bound) {
-        if (unit.is_up() && other->seldom && other->runs())
+        if (came_up && other->seldom && other->runs())  // it may be gone again by now
             for (BoundRun& each : other->seldom->bound)
                 if (each.to == &unit && each.run == RunId{0}) each.run = unit.machine.run();
         rederive_going(*other);

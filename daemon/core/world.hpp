@@ -145,7 +145,7 @@ private:
     [[nodiscard]] Turn turn_of(Unit& unit);
     void moved(Unit& unit, State from, State to);
     void came_to_rest(Unit& unit, State rest);
-    void up_changed(Unit& unit);
+    void up_changed(Unit& unit, bool came_up);
     void run_over(Unit& unit);
     void ask(Unit& unit, Asked asked, std::string_view by);
     void expire();
