@@ -48,10 +48,16 @@ void Graph::forget_id(UnitId id) {
     if (is_running(node.state)) throw Violation{id, "removed while it runs"};
     // The id stays with the node, for late talk of it; the name gets a node of its own.
     names_.erase(node.name);
+    const auto heir = by_name(node.name);
+    for (auto& other : nodes) {
+        for (auto& bond : other.bonds) {
+            if (bond.open && bond.to == index) bond.to = heir;
+        }
+    }
     node.current = nullptr;
     node.known = false;
     stale_ = true;
-    nodes[by_name(node.name)].masked = node.masked;
+    nodes[heir].masked = node.masked;
     drop_aliases();
 }
 
@@ -69,6 +75,7 @@ Node& Graph::look(const Engine& engine, std::size_t index) {
     if (node.looked == epoch_ || !node.known) return node;
     const auto view = engine.view(node.id);
     node.asked = view.asked;
+    node.gate_took = view.asked == Asked::down && view.asked_by == "the loss of its gate";
     node.wanted = view.wanted;
     node.looked = epoch_;
     return node;
@@ -98,7 +105,24 @@ void Graph::link() {
         nodes[target].before.push_back(wanted);
     }
     implied_.clear();
+    mend_bonds();
     visited_.assign(nodes.size(), 0);
+}
+
+// Aliases may be nobody's now, or another's: a run is bound to what its definition names.
+void Graph::mend_bonds() {
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        auto& node = nodes[i];
+        if (node.bonds.empty()) continue;
+        const auto is_named = [&](const Node::Bond& bond) {
+            return std::ranges::any_of(node.of_run->links, [&](const units::Link& link) {
+                return link.relation == Relation::binds_to && by_name(link.unit) == bond.to;
+            });
+        };
+        std::erase_if(node.bonds,
+                      [&](const auto& bond) { return !is_lost(bond) && !is_named(bond); });
+        for (auto& bond : node.bonds) bond.lost = bond.lost || !is_named(bond);
+    }
 }
 
 void Graph::link_node(std::size_t index) {
@@ -236,21 +260,30 @@ std::size_t Graph::wrongly_wanted() {
 
 // ── §5 ─────────────────────────────────────────────────────────────────────────────────────────
 
-bool Graph::bond_lost(const Node& node, bool surely) const {
-    return std::ranges::any_of(node.bonds, [&](const Node::Bond& bond) {
-        const auto& other = nodes[bond.to];
-        // Which run an unordered bond holds to is not seen from here.
-        if (bond.open) return !surely;
-        return !is_up(other.state) || other.run != bond.run;
-    });
+bool Graph::is_lost(const Node::Bond& bond) const {
+    const auto& other = nodes[bond.to];
+    return bond.lost || (!bond.open && (!is_up(other.state) || other.run != bond.run));
+}
+
+bool Graph::bond_lost(const Node& node) const {
+    return std::ranges::any_of(node.bonds, [&](const auto& bond) { return is_lost(bond); });
+}
+
+void Graph::came_up(std::size_t index) {
+    for (auto& node : nodes) {
+        for (auto& bond : node.bonds) {
+            if (!bond.open || bond.to != index) continue;
+            bond.open = false;
+            bond.run = nodes[index].run;
+        }
+    }
 }
 
 bool Graph::own_reason(const Engine& engine, std::size_t index, bool surely) {
     const auto& node = look(engine, index);
     const bool runs = is_running(node.state);
     // A lost gate may have asked it down only later within this call.
-    const bool gated = surely && runs && within_call &&
-                       node.of_run->predicates->gate_lost == units::GateLost::stop;
+    const bool gated = surely && runs && within_call && node.gate_took;
     if ((node.asked == Asked::down && !gated) || node.bounce || node.masked) return true;
     if (runs && (!node.current || (!node.wanted && !gated))) return true;
     if (!surely && (shutting_down || (runs && node.moves))) return true;
@@ -258,9 +291,9 @@ bool Graph::own_reason(const Engine& engine, std::size_t index, bool surely) {
     const auto& predicates = *node.of_run->predicates;
     if (predicates.gate_lost != units::GateLost::ignore) {
         const Truth gate = holds(predicates.gate, nullptr);
-        if (surely ? gate == Truth::no : true) return true;
+        if (surely ? gate == Truth::no : gate != Truth::yes) return true;
     }
-    return bond_lost(node, surely);
+    return bond_lost(node);
 }
 
 bool Graph::must_go(const Engine& engine, std::size_t index, bool surely) {
@@ -290,13 +323,8 @@ std::size_t Graph::cause_to_go(const Engine& engine, std::size_t index, bool sur
     return find_in_fate(index, [&](std::size_t i) { return own_reason(engine, i, surely); });
 }
 
-bool Graph::may_have_lost(std::size_t index) {
-    return find_in_fate(index, [&](std::size_t i) {
-               const auto& run = nodes[i].of_run;
-               const bool gated = run && is_running(nodes[i].state) &&
-                                  run->predicates->gate_lost == units::GateLost::stop;
-               return gated || std::ranges::any_of(nodes[i].bonds, &Node::Bond::open);
-           }) != npos;
+bool Graph::may_have_lost_gate(const Engine& engine, std::size_t index) {
+    return find_in_fate(index, [&](std::size_t i) { return look(engine, i).gate_took; }) != npos;
 }
 
 // ── §4 ─────────────────────────────────────────────────────────────────────────────────────────
@@ -337,8 +365,7 @@ std::string Graph::missing_to_start(const Engine& engine, std::size_t index, boo
         if (!need.ordered) {
             const bool rests = other.reset && !(within_call && other.lifted);
             // It may lose its gate, and be asked down for that, only later within this call.
-            const bool gated =
-                within_call && other.definition()->predicates->gate_lost == units::GateLost::stop;
+            const bool gated = within_call && other.gate_took;
             if (other.state == State::failed || rests ||
                 (!states_only && !gated && other.asked == Asked::down)) {
                 return "failed or asked down: " + other.name;

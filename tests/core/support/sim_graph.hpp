@@ -34,7 +34,8 @@ struct Node {
     struct Bond {
         std::size_t to;
         core::RunId run;
-        bool open;  // order = "none": the first run that comes up since
+        bool open;          // order = "none": the first run that comes up since, none yet
+        bool lost = false;  // and what it was to has lost its name since
     };
     std::vector<Bond> bonds;
     std::uint32_t row = 0;                // ends in a row
@@ -43,6 +44,7 @@ struct Node {
 
     // As the engine says; refreshed by Graph::look().
     core::Asked asked = core::Asked::none;
+    bool gate_took = false;  // asked down by the loss of its gate
     bool wanted = false;
     std::uint64_t looked = 0;
     bool came_up = false;  // within this call, though it may be gone again
@@ -95,9 +97,10 @@ public:
     bool must_go(const core::Engine& engine, std::size_t index, bool surely);
     // The unit that is the cause of it; npos: it need not go.
     std::size_t cause_to_go(const core::Engine& engine, std::size_t index, bool surely);
-    // Whether it, or what it goes with, may have lost a bond or a gate in a way that is not seen
-    // from here.
-    bool may_have_lost(std::size_t index);
+    // Whether it, or what it goes with, has lost its gate, perhaps within this call.
+    bool may_have_lost_gate(const core::Engine& engine, std::size_t index);
+    // It has come up: what waits for that is bound to this run.
+    void came_up(std::size_t index);
     // §4, lines 1 to 4 without what is tested once; empty: may start. Otherwise what is missing.
     // `states_only`: what is asked may just have changed; go by what was reported.
     std::string missing_to_start(const core::Engine& engine, std::size_t index,
@@ -112,7 +115,9 @@ private:
     template <class Test>
     std::size_t find_in_fate(std::size_t index, Test test);
     bool own_reason(const core::Engine& engine, std::size_t index, bool surely);
-    bool bond_lost(const Node& node, bool surely) const;
+    [[nodiscard]] bool bond_lost(const Node& node) const;
+    [[nodiscard]] bool is_lost(const Node::Bond& bond) const;
+    void mend_bonds();
     [[nodiscard]] bool event_set(const std::string& name) const;
     [[nodiscard]] Truth holds(const units::Predicate& predicate,
                               const std::vector<std::string>* tested) const;

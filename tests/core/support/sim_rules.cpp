@@ -36,19 +36,7 @@ void Rules::note(const Event& event, const std::vector<Action>& actions, TimePoi
         graph_.nodes[index].moves = graph_.nodes[index].came_up = false;
     }
     moving_.clear();
-    unsure_ = false;
     for (const auto& action : actions) {
-        const auto* report = std::get_if<Report>(&action);
-        const auto* node = report ? graph_.seen(report->unit) : nullptr;
-        // On-failure, on-success and limits ask for others within the same call.
-        unsure_ = unsure_ || (report && is_at_rest(report->to));
-        // What ends with an old definition wants others no more within the same call.
-        const bool stale = node && is_running(report->from) && node->of_run != node->current;
-        unsure_ = unsure_ || (stale && !is_running(report->to));
-        if (node) {
-            moving_.push_back(graph_.by_name(node->name));
-            graph_.nodes[moving_.back()].moves = true;
-        }
         const auto* answer = std::get_if<Answer>(&action);
         if (answer && (answer->verdict == Answer::Verdict::refused ||
                        answer->verdict == Answer::Verdict::masked ||
@@ -59,7 +47,6 @@ void Rules::note(const Event& event, const std::vector<Action>& actions, TimePoi
     note_request(event);
     if (const auto* set = std::get_if<ApplySet>(&event)) {
         note_definitions(*set, now);
-        unsure_ = unsure_ || !set->restart.empty();
     }
     if (const auto* add = std::get_if<AddUnit>(&event)) define(add->unit);
     if (const auto* run = std::get_if<RunRequest>(&event)) {
@@ -71,10 +58,40 @@ void Rules::note(const Event& event, const std::vector<Action>& actions, TimePoi
         graph_.shutting_down = true;
         forced_ = forced_ || shutdown->haste == ShutdownRequest::Haste::force;
     }
+    note_moves(actions);
     graph_.link();
     new_units_ = std::holds_alternative<ApplySet>(event) ||
                  std::holds_alternative<AddUnit>(event) ||
                  std::holds_alternative<RunRequest>(event);
+}
+
+// What moves within the call, and from where on what the engine says of wishes is so already.
+void Rules::note_moves(const std::vector<Action>& actions) {
+    const auto asks = [](const units::UnitPtr& definition) {
+        if (!definition) return false;
+        const bool then =
+            definition->service && definition->service->limit->then == units::Limit::Then::start;
+        return then || std::ranges::any_of(definition->links, [](const units::Link& link) {
+                   return link.relation == Relation::on_failure ||
+                          link.relation == Relation::on_success;
+               });
+    };
+    at_ = sure_from_ = 0;
+    for (std::size_t i = 0; i < actions.size(); ++i) {
+        const auto* report = std::get_if<Report>(&actions[i]);
+        if (!report) continue;
+        const auto* node = graph_.seen(report->unit);
+        // On-failure, on-success and limits ask for others, at some time after this.
+        if (is_at_rest(report->to) && (!node || asks(node->of_run) || asks(node->current))) {
+            sure_from_ = actions.size();
+        }
+        if (!node) continue;
+        // What ends with an old definition wants others no more from then on.
+        const bool stale = is_running(report->from) && node->of_run != node->current;
+        if (stale && !is_running(report->to)) sure_from_ = std::max(sure_from_, i + 1);
+        moving_.push_back(graph_.by_name(node->name));
+        graph_.nodes[moving_.back()].moves = true;
+    }
 }
 
 void Rules::begin_request(const Caller& caller, Kind kind) {
@@ -99,27 +116,29 @@ void Rules::note_request(const Event& event) {
                 begin_request(e.caller, kind);
             }
             if constexpr (std::is_same_v<E, StartRequest> || std::is_same_v<E, RestartRequest> ||
-                          std::is_same_v<E, IsolateRequest> ||
-                          std::is_same_v<E, ResetFailedRequest>) {
-                if (e.unit.empty()) {
-                    for (auto& node : graph_.nodes) node.forgotten = true, node.starts.clear();
-                } else {
-                    forget_counters(e.unit);
+                          std::is_same_v<E, IsolateRequest>) {
+                auto& node = graph_.nodes[graph_.by_name(e.unit)];
+                bool heard = !refused_.contains(e.caller.id);
+                if constexpr (std::is_same_v<E, RestartRequest>) {
+                    heard = heard && (!e.only_if_running || is_running(node.state));
+                }
+                if (heard) forget_counters(e.unit);
+                // Of one without an id nobody learns whether it was refused.
+                if (heard && e.caller.id != RequestId{}) node.reset = false;
+            }
+            if constexpr (std::is_same_v<E, ResetFailedRequest>) {
+                const auto meant = e.unit.empty() ? Graph::npos : graph_.by_name(e.unit);
+                for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+                    auto& node = graph_.nodes[i];
+                    if ((i == meant || meant == Graph::npos) && node.state == State::failed) {
+                        node.forgotten = true;
+                        node.starts.clear();
+                    }
                 }
             }
             // What is asked down loses `kept`, before anything else can make it forget that.
             if constexpr (std::is_same_v<E, StopRequest>)
                 touched_.push_back(graph_.by_name(e.unit));
-            if constexpr (std::is_same_v<E, StartRequest> || std::is_same_v<E, RestartRequest> ||
-                          std::is_same_v<E, IsolateRequest>) {
-                auto& node = graph_.nodes[graph_.by_name(e.unit)];
-                // Of one without an id nobody learns whether it was refused.
-                bool asked = e.caller.id != RequestId{} && !refused_.contains(e.caller.id);
-                if constexpr (std::is_same_v<E, RestartRequest>) {
-                    asked = asked && (!e.only_if_running || is_running(node.state));
-                }
-                if (asked) node.reset = false;
-            }
             if constexpr (std::is_same_v<E, RestartRequest>) {
                 auto& node = graph_.nodes[graph_.by_name(e.unit)];
                 if (is_running(node.state) && !refused_.contains(e.caller.id)) node.bounce = true;
@@ -142,7 +161,7 @@ void Rules::note_request(const Event& event) {
         event);
 }
 
-// "A request begins the count anew", of the unit and of what it pulls up with it.
+// "A request begins the count anew", of the unit and of what it requires or binds to.
 void Rules::forget_counters(const std::string& name) {
     std::vector<std::size_t> left{graph_.by_name(name)};
     graph_.link();
@@ -152,8 +171,10 @@ void Rules::forget_counters(const std::string& name) {
         left.pop_back();
         node.starts.clear();
         node.forgotten = node.lifted = true;
-        for (const auto other : node.pulls) {
-            if (seen.insert(other).second) left.push_back(other);
+        if (!node.current || node.masked) continue;
+        for (const auto& need : node.needs) {
+            const bool pulled = std::ranges::find(node.pulls, need.to) != node.pulls.end();
+            if (pulled && seen.insert(need.to).second) left.push_back(need.to);
         }
     }
 }
@@ -211,6 +232,7 @@ TimePoint Rules::advance(TimePoint now) {
 
 void Rules::check(const Engine& engine, const Action& action, TimePoint told) {
     const TimePoint now = advance(told);
+    unsure_ = at_++ < sure_from_;
     if (const auto* report = std::get_if<Report>(&action)) {
         on(engine, *report, now);
     } else if (const auto* answer = std::get_if<Answer>(&action)) {
@@ -294,7 +316,7 @@ void Rules::on(const Engine& engine, const Report& report, TimePoint now) {
     if (is_at_rest(report.to)) {
         node.kept = false;
         node.forgotten = true;
-        const auto& definition = node.of_run ? node.of_run : node.current;
+        const auto& definition = node.definition();  // still that of where it comes from
         for (const auto& link : definition->links) {
             if (link.relation == Relation::on_failure || link.relation == Relation::on_success) {
                 forget_counters(link.unit);
@@ -312,6 +334,7 @@ void Rules::on(const Engine& engine, const Report& report, TimePoint now) {
     after.reset = report.reason == "reset-failed";
     after.lifted = false;
     after.since = now;
+    if (is_up(report.to) && !is_up(report.from)) graph_.came_up(index);
     if (ran && !runs && stale) graph_.links_changed();
     if (ran && !runs) after.up_since = TimePoint::max();
     if (ran && !runs && !after.current) graph_.drop_aliases();
@@ -365,8 +388,7 @@ void Rules::check_start(const Engine& engine, std::size_t index, TimePoint now) 
     if (node.masked) fail("is masked");
     if (node.reset && !node.lifted) fail("it was reset, and nobody has asked for it since");
     // A gate that held may be lost again within the same call, and then asks it down.
-    const auto& predicates = *node.current->predicates;
-    const bool gated = !predicates.gate.empty() && predicates.gate_lost == units::GateLost::stop;
+    const bool gated = node.gate_took;
     if (node.asked == Asked::down && !gated && !unsure_) fail("is asked down");
     if (!node.wanted && !gated && !unsure_) fail("nobody wants it");
     if (graph_.shutting_down) {
@@ -420,7 +442,8 @@ void Rules::bind(Node& node) {
     for (const auto& link : node.current->links) {
         if (link.relation != Relation::binds_to) continue;
         const auto to = graph_.by_name(link.unit);
-        node.bonds.push_back({to, graph_.nodes[to].run, !link.ordered});
+        const bool up = is_up(graph_.nodes[to].state);
+        node.bonds.push_back({to, up ? graph_.nodes[to].run : RunId{}, !up});
     }
 }
 
@@ -496,7 +519,7 @@ void Rules::check_go(const Engine& engine, std::size_t index, TimePoint now) {
     const bool late =
         graph_.shutting_down && (forced_ || now - shutdown_at_ >= settings_.shutdown_deadline);
     const bool by_shutdown = graph_.shutting_down && !graph_.must_go(engine, index, true) &&
-                             !graph_.may_have_lost(index);
+                             !graph_.may_have_lost_gate(engine, index);
     for (const auto other : node.after) {
         if (late || !is_running(graph_.nodes[other].state)) continue;
         const auto cause = graph_.cause_to_go(engine, other, true);

@@ -55,6 +55,7 @@ private:
     };
 
     core::TimePoint advance(core::TimePoint now);
+    void note_moves(const std::vector<core::Action>& actions);
     void note_request(const core::Event& event);
     void note_definitions(const core::ApplySet& set, core::TimePoint now);
     void define(const units::UnitPtr& unit);
@@ -88,7 +89,9 @@ private:
     std::set<core::RequestId> refused_;  // within this call
     std::vector<std::size_t> touched_;
     std::vector<std::size_t> moving_;
-    bool unsure_ = false;  // what is asked changes within this call
+    std::size_t at_ = 0;         // the action that is looked at, and from which on in this call …
+    std::size_t sure_from_ = 0;  // … nothing more changes in what is asked and wanted
+    bool unsure_ = false;
     std::uint64_t since_sweep_ = 0;
     core::TimePoint shutdown_at_{};
     bool forced_ = false;
