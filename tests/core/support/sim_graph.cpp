@@ -73,6 +73,9 @@ void Graph::drop_aliases() {
 Node& Graph::look(const Engine& engine, std::size_t index) {
     auto& node = nodes[index];
     if (node.looked == epoch_ || !node.known) return node;
+    if (engine.name(node.id).empty()) {  // a mere name that came back, of which no report told yet
+        if (const auto id = engine.find(node.name)) by_id(engine, *id);
+    }
     const auto view = engine.view(node.id);
     node.asked = view.asked;
     node.gate_took = view.asked == Asked::down && view.asked_by == "the loss of its gate";
