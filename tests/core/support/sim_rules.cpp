@@ -32,6 +32,7 @@ void Rules::note(const Event& event, const std::vector<Action>& actions, TimePoi
     graph_.within_call = true;
     touched_.clear();
     refused_.clear();
+    triggered_.clear();
     for (const auto index : moving_) {
         graph_.nodes[index].moves = graph_.nodes[index].came_up = false;
     }
@@ -179,6 +180,12 @@ void Rules::forget_counters(const std::string& name) {
     }
 }
 
+// Asked up by the end of another, at some time from now within this call.
+void Rules::trigger(const std::string& name) {
+    forget_counters(name);
+    triggered_.insert(name);
+}
+
 void Rules::define(const units::UnitPtr& unit) {
     for (const auto& alias : unit->aliases) graph_.set_alias(alias, unit->name);
     auto& node = graph_.nodes[graph_.by_name(unit->name)];
@@ -319,12 +326,12 @@ void Rules::on(const Engine& engine, const Report& report, TimePoint now) {
         const auto& definition = node.definition();  // still that of where it comes from
         for (const auto& link : definition->links) {
             if (link.relation == Relation::on_failure || link.relation == Relation::on_success) {
-                forget_counters(link.unit);
+                trigger(link.unit);
             }
         }
         if (definition->service) {
             const auto& limit = *definition->service->limit;
-            if (limit.then == units::Limit::Then::start) forget_counters(limit.argument);
+            if (limit.then == units::Limit::Then::start) trigger(limit.argument);
             if (limit.then == units::Limit::Then::event) look_at_mark(engine, limit.argument);
         }
     }
@@ -631,6 +638,8 @@ void Rules::check_answers(const Engine& engine, TimePoint now) {
 void Rules::finish(const Engine& engine, TimePoint told) {
     const TimePoint now = advance(told);
     graph_.within_call = false;
+    // Some of these starts were made before the count began anew; when that was is not told.
+    for (const auto& name : triggered_) forget_counters(name);
     if (new_units_) {
         for (const auto unit : engine.all()) graph_.by_id(engine, unit);
     }

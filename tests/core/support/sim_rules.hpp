@@ -61,6 +61,7 @@ private:
     void define(const units::UnitPtr& unit);
     void begin_request(const core::Caller& caller, Kind kind);
     void forget_counters(const std::string& name);
+    void trigger(const std::string& name);
 
     void on(const core::Engine& engine, const core::Report& report, core::TimePoint now);
     void on(const core::Engine& engine, const core::Answer& answer, core::TimePoint now);
@@ -87,6 +88,7 @@ private:
     std::map<core::RequestId, Request> open_;
     std::set<core::RequestId> closed_;
     std::set<core::RequestId> refused_;  // within this call
+    std::set<std::string> triggered_;    // likewise
     std::vector<std::size_t> touched_;
     std::vector<std::size_t> moving_;
     std::size_t at_ = 0;         // the action that is looked at, and from which on in this call …
