@@ -288,7 +288,9 @@ bool Graph::own_reason(const Engine& engine, std::size_t index, bool surely) {
     // A lost gate may have asked it down only later within this call.
     const bool gated = surely && runs && within_call && node.gate_took;
     if ((node.asked == Asked::down && !gated) || node.bounce || node.masked) return true;
-    if (runs && (!node.current || (!node.wanted && !gated))) return true;
+    // Within this call the join may have ended, and with it what was wanted for its sake.
+    const bool joined = surely && within_call && joining;
+    if (runs && (!node.current || (!node.wanted && !gated && !joined))) return true;
     if (!surely && (shutting_down || (runs && node.moves))) return true;
     if (!runs) return false;
     const auto& predicates = *node.of_run->predicates;
@@ -324,6 +326,14 @@ std::size_t Graph::find_in_fate(std::size_t index, Test test) {
 
 std::size_t Graph::cause_to_go(const Engine& engine, std::size_t index, bool surely) {
     return find_in_fate(index, [&](std::size_t i) { return own_reason(engine, i, surely); });
+}
+
+void Graph::see_whether_joined(const Engine& engine) {
+    for (std::size_t i = 0; joining && i < nodes.size(); ++i) {
+        const auto& node = look(engine, i);
+        joining = !is_running(node.state) || node.wanted || !node.current || node.masked ||
+                  node.asked == Asked::down;
+    }
 }
 
 bool Graph::may_have_lost_gate(const Engine& engine, std::size_t index) {

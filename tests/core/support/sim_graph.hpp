@@ -75,6 +75,7 @@ public:
 
     std::deque<Node> nodes;  // a reference to one outlives the coming of others
     bool shutting_down = false;
+    bool joining = false;               // of the shutdown, or it was at the beginning of this call
     bool within_call = false;           // what the engine says may be later than what is looked at
     std::map<std::string, bool> marks;  // events set by request
 
@@ -87,6 +88,8 @@ public:
     void links_changed() { stale_ = true; }
     void link();  // anew, if links changed
 
+    // In a shutdown the others are wanted until those that are joined have ended.
+    void see_whether_joined(const core::Engine& engine);
     // Forgets what look() and must_go() found out; to be called when anything has changed.
     void changed() { ++epoch_; }
     Node& look(const core::Engine& engine, std::size_t index);

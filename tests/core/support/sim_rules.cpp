@@ -56,6 +56,8 @@ void Rules::note(const Event& event, const std::vector<Action>& actions, TimePoi
     if (const auto* mark = std::get_if<EventRequest>(&event)) graph_.marks[mark->name] = mark->set;
     if (const auto* shutdown = std::get_if<ShutdownRequest>(&event)) {
         if (!graph_.shutting_down) shutdown_at_ = now;
+        const bool orderly = shutdown->haste == ShutdownRequest::Haste::orderly;
+        graph_.joining = orderly && (graph_.joining || !graph_.shutting_down);
         graph_.shutting_down = true;
         forced_ = forced_ || shutdown->haste == ShutdownRequest::Haste::force;
     }
@@ -638,6 +640,7 @@ void Rules::check_answers(const Engine& engine, TimePoint now) {
 void Rules::finish(const Engine& engine, TimePoint told) {
     const TimePoint now = advance(told);
     graph_.within_call = false;
+    graph_.see_whether_joined(engine);
     // Some of these starts were made before the count began anew; when that was is not told.
     for (const auto& name : triggered_) forget_counters(name);
     if (new_units_) {
