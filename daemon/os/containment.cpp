@@ -57,6 +57,10 @@ struct Containment::Impl {
     Impl(Loop& on, std::function<void(core::UnitId, core::RunId)> to, InstanceCgroup in)
         : loop{on}, emptied{std::move(to)}, instance{std::move(in)} {
         look_whether_born();
+        if (tracker.is_blind())
+            log::warn(
+                "/proc is not mounted: only the process groups of what is started can be told and "
+                "ended, and no main process of a forking service be found; mount it first");
     }
 
     void look_whether_born() {
@@ -245,6 +249,7 @@ struct Containment::Impl {
             if (members.empty() && tracker.is_settled()) return;
             for (const ProcessId& each : members) send_signal(each, SIGSTOP);
             for (const ProcessId& each : members) send_signal(each, SIGKILL);
+            if (tracker.is_blind()) return;  // a group gets it as a whole
         }
         defer([this, id, run, rounds] { kill_by_hand(id, run, rounds - 1); });
     }

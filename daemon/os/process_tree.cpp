@@ -1,6 +1,7 @@
 #include "daemon/os/process_tree.hpp"
 
 #include <dirent.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -139,7 +140,12 @@ bool in_cgroup(pid_t pid, std::string_view path) {
            (own.size() == path.size() || own[path.size()] == '/');
 }
 
+bool has_proc() {
+    return ::access("/proc/self/stat", R_OK) == 0;
+}
+
 bool send_signal(const ProcessId& process, int signal) {
+    if (process.start == 0) return process.pid > 1 && ::kill(-process.pid, signal) == 0;
     const posix::Fd pidfd{static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0))};
     if (!pidfd || process_info(process.pid).id != process) return false;
     return ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;

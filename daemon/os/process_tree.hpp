@@ -40,7 +40,10 @@ bool is_in_exec(pid_t pid);
 
 bool in_cgroup(pid_t pid, std::string_view path);  // or in one below it
 
-// Sends through a pidfd, if it is still that process.
+bool has_proc();  // false: /proc is not mounted, so that nothing of the above can be told
+
+// Sends through a pidfd, if it is still that process. With start 0: to the group it led, which
+// keeps its number for as long as one of it is left.
 bool send_signal(const ProcessId& process, int signal);
 
 }  // namespace reeve::os

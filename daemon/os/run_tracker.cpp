@@ -1,9 +1,11 @@
 #include "daemon/os/run_tracker.hpp"
 
+#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 namespace reeve::os {
 
@@ -30,6 +32,7 @@ void RunTracker::remove(Key run) {
     by_mark_.erase(found->second.mark);
     runs_.erase(found);
     std::erase_if(known_, [&](const auto& entry) { return entry.second == run; });
+    std::erase_if(groups_, [&](const auto& entry) { return entry.second == run; });
 }
 
 // Parents come before their children, so one pass passes a membership down.
@@ -68,7 +71,22 @@ void RunTracker::look() {
     known_ = std::move(found);
 }
 
+// Not asked again once it is empty: its number may be another's then.
+std::vector<ProcessId> RunTracker::living_groups(Key run) {
+    std::vector<ProcessId> living;
+    for (auto at = groups_.begin(); at != groups_.end();) {
+        if (at->second == run && ::kill(-at->first, 0) == -1 && errno == ESRCH) {
+            at = groups_.erase(at);
+            continue;
+        }
+        if (at->second == run) living.push_back({at->first, 0});
+        ++at;
+    }
+    return living;
+}
+
 std::vector<ProcessId> RunTracker::members(Key run) {
+    if (blind_) return living_groups(run);
     look();
     std::vector<ProcessId> ids;
     for (const auto& [id, of] : known_) {
@@ -78,6 +96,7 @@ std::vector<ProcessId> RunTracker::members(Key run) {
 }
 
 bool RunTracker::has_known(Key run) {
+    if (blind_) return !living_groups(run).empty();
     return std::any_of(known_.begin(), known_.end(), [&](const auto& entry) {
         if (entry.second != run) return false;
         const ProcessInfo info = process_info(entry.first.pid);
@@ -86,6 +105,7 @@ bool RunTracker::has_known(Key run) {
 }
 
 void RunTracker::remember(Key run, pid_t pid) {
+    if (blind_) groups_.insert_or_assign(pid, run);
     const ProcessInfo info = process_info(pid);
     if (info.id.start != 0 && !info.zombie) known_.insert_or_assign(info.id, run);
 }

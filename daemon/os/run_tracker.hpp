@@ -31,6 +31,8 @@ public:
     bool claim(Key run, pid_t pid);
     // Is of the run, whatever it does to its environment: we started it.
     void remember(Key run, pid_t pid);
+    // There is no /proc: only the process groups of what we started are known.
+    [[nodiscard]] bool is_blind() const noexcept { return blind_; }
     // False for a key that was not added.
     [[nodiscard]] bool contains(Key run) const { return runs_.count(run) != 0; }
 
@@ -41,11 +43,15 @@ private:
     };
 
     void look();
+    [[nodiscard]] std::vector<ProcessId> living_groups(Key run);
 
     std::map<Key, Run> runs_;
     std::map<std::string, Key, std::less<>> by_mark_;
     std::map<ProcessId, Key> known_;
     bool settled_ = true;
+    // Without /proc: the groups of what was started, by leader, until they are empty.
+    bool blind_ = !has_proc();
+    std::map<pid_t, Key> groups_;
 };
 
 }  // namespace reeve::os

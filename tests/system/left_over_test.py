@@ -17,6 +17,27 @@ def is_alive(pid):
         return False
 
 
+class WithoutProc(BoardTest):
+    @needs_root
+    def test_without_proc_what_was_started_ends_all_the_same(self):
+        b = self.board(wrapper=["/usr/bin/unshare", "--mount", "--propagation", "private",
+                                "/bin/sh", "-c", 'umount -l /proc; exec "$@"', "sh"])
+        b.shell("plain", "exec sleep 600")
+        b.shell("stubborn", "trap '' TERM; echo; sleep 600 & sleep 600; sleep 600",
+                service="stop-timeout = '200ms'")
+        b.shell("other", "trap '' TERM; echo; sleep 600 & sleep 600; sleep 600",
+                service="stop-timeout = '200ms'")
+        b.target("plain", "stubborn", "other")
+        b.start()
+        self.wait_until(lambda: b.state("default") == "up", b.overview)
+        self.assertEqual(b.log().count("/proc is not mounted"), 1)
+        for name in ("plain", "stubborn"):
+            b.ctl("stop", name)
+            self.assertEqual(b.state(name), "down")
+        b.signal(signal.SIGTERM)
+        self.assertEqual(b.wait_exit(), 0)
+
+
 class LeftOver(BoardTest):
     def life(self, **options):
         """ "with `kill-mode = process|none` … what stays is shown as left over, keeps the leases,
