@@ -26,7 +26,7 @@ void item(Context& context, std::string label, const std::string& text) {
 std::string origin(const Value& unit) {
     const auto files = unit["Files"].words();
     if (unit["Transient"].boolean()) return "made by run";
-    if (files.empty()) return "no file";
+    if (files.empty()) return "";
     if (files.size() == 1) return files.front();
     return files.front() + " and " + std::to_string(files.size() - 1) +
            (files.size() == 2 ? " drop-in" : " drop-ins");
@@ -46,11 +46,11 @@ std::string headline(const Context& context, const Value& unit, const Now& now) 
 }
 
 std::string kind_text(const Value& unit) {
+    if (unit["Masked"].boolean()) return "masked";
+    if (!unit["Problems"].items().empty()) return "missing: its file has problems";
     std::string text{unit["Kind"].text()};
-    if (text.empty()) text = "missing: named by others";
     if (!unit["Type"].text().empty()) text += ", " + std::string{unit["Type"].text()};
     if (!unit["Enabled"].boolean()) text += ", not enabled";
-    if (unit["Masked"].boolean()) text += ", masked";
     if (unit["Stale"].boolean()) text += ", runs with an older definition";
     return text;
 }
@@ -105,11 +105,13 @@ std::string result_text(const Value& unit) {
 
 void print_reasons(Context& context, const Value& unit, const Now& now) {
     const auto reply = context.client().call("Why", {unit["Name"].text()});
-    std::string label = unit["State"].text() == api::state::waiting ? "waits for" : "because";
+    std::string label = "because";
+    if (unit["State"].text() == api::state::waiting) label = "waits for";
+    if (!unit["Problems"].items().empty()) label = "problem";
     for (const Value& reason : reply.at(0).items()) {
         const std::uint64_t since = reason.at(2).natural();
         item(context, std::exchange(label, ""),
-             std::string{reason.at(0).text()} + " " + std::string{reason.at(1).text()} +
+             reason_text(reason.at(0).text(), reason.at(1).text()) +
                  (since == 0 ? "" : " for " + to_text(now.since(since, unit))));
     }
 }

@@ -46,10 +46,64 @@ constexpr struct {
     {"AskedBy", "asked_by"}, {"Wanted", "wanted"},      {"Run", "run"},
     {"MainPid", "main_pid"}, {"Pids", "pids"},          {"Result", "result"},
     {"Detail", "detail"},    {"Failures", "failures"},  {"Starts", "starts"},
-    {"Status", "status"},    {"WaitsFor", "waits_for"},
+    {"Status", "status"},    {"WaitsFor", "waits_for"}, {"Problems", "problems"},
 };
 
+constexpr struct {
+    std::string_view kind;
+    const char* before;
+    const char* after;
+} reason_words[] = {
+    {"after", "", ", which it is ordered after"},
+    {"requires", "", ", which it requires"},
+    {"binds-to", "", ", which it is bound to"},
+    {"requisite", "", ", which has to be up before"},
+    {"conflicts", "", ", which conflicts with it, to end"},
+    {"stopping", "", ", which is stopping"},
+    {"lease", "the lease of ", ""},
+    {"gate", "gate ", ""},
+    {"idle", "quiet: ", ""},
+    {"condition", "its conditions: one ", ""},
+    {"problem", "", ""},
+    {"hindered", "", ""},
+    {"hindrance", "", ""},
+    {"masked", "masked: ", ""},
+};
+
+// WaitsFor: reasons with commas between; a gate may have some of its own.
+std::vector<std::string> reasons_in(std::string_view text) {
+    std::vector<std::string> reasons;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find(", "), text.size());
+        const std::string_view part = text.substr(0, end);
+        const std::string_view kind = part.substr(0, part.find(' '));
+        const bool known = std::ranges::any_of(
+            reason_words, [&](const auto& words) { return words.kind == kind; });
+        if (reasons.empty() || known)
+            reasons.emplace_back(part);
+        else
+            reasons.back().append(", ").append(part);
+        text.remove_prefix(std::min(end + 2, text.size()));
+    }
+    return reasons;
+}
+
+// "user X: unknown" is what the manager says of an account.
+std::string with_verb(std::string text) {
+    constexpr std::string_view end = ": unknown";
+    if (!text.ends_with(end)) return text;
+    const bool person = text.starts_with("user ");
+    text.resize(text.size() - end.size());
+    return text + (person ? ", who is unknown" : ", which is unknown");
+}
+
 }  // namespace
+
+std::string reason_text(std::string_view kind, std::string_view what) {
+    for (const auto& words : reason_words)
+        if (words.kind == kind) return words.before + with_verb(std::string{what}) + words.after;
+    return std::string{kind} + (what.empty() ? "" : " ") + std::string{what};
+}
 
 Now Now::of(const Place& place) {
     return {read_clock(CLOCK_MONOTONIC), read_clock(CLOCK_REALTIME), !place.host.empty()};
@@ -133,6 +187,7 @@ std::string summary(const Value& unit, const Now& now) {
     const std::string detail{unit["Detail"].text()};
     std::string why = detail.empty() ? std::string{unit["Result"].text()} : detail;
     if (unit["Masked"].boolean()) return "masked";
+    if (const auto problems = unit["Problems"].words(); !problems.empty()) return problems.front();
     if (state == api::state::failed) return why;
     if (const auto left = unit["Pids"].items().size(); has_ended(state) && left != 0) {
         return std::to_string(left) + (left == 1 ? " process" : " processes") + " left over";
@@ -145,11 +200,17 @@ std::string summary(const Value& unit, const Now& now) {
     if (!waits.empty()) {
         const std::uint64_t begin = unit["WaitsSince"].natural();
         const std::string time = begin != 0 ? " for " + to_text(now.since(begin, unit)) : "";
-        return "waits" + time + " for " + waits;
+        std::string all;
+        for (const std::string& each : reasons_in(waits)) {
+            const std::size_t space = std::min(each.find(' '), each.size());
+            const std::size_t rest = std::min(space + 1, each.size());
+            all +=
+                (all.empty() ? "" : "; ") + reason_text(each.substr(0, space), each.substr(rest));
+        }
+        return "waits" + time + " for " + all;
     }
     if (state == api::state::done && unit["Result"].text() == "skipped") return "skipped: " + why;
     if (!unit["Status"].text().empty()) return std::string{unit["Status"].text()};
-    if (unit["Kind"].is_text() && unit["Kind"].text().empty()) return "named by others; no file";
     return std::string{unit["Description"].text()};
 }
 

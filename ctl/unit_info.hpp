@@ -42,6 +42,9 @@ std::string exit_text(const Value& unit);
 Value exitcode(std::string_view result, std::int64_t code, std::int64_t signal);
 std::string signal_name(std::int64_t signal);  // "KILL"; "34" for those without a name
 
+// What a reason of Why() means after "waits for": "db, which it requires", "gate event:calibrated".
+std::string reason_text(std::string_view kind, std::string_view what);
+
 // One line on what a person wants to know: why it failed, what it waits for, what it says.
 std::string summary(const Value& unit, const Now& now);
 

@@ -4,6 +4,7 @@
 
 #include "daemon/json.hpp"
 #include "hal/posix/log.hpp"
+#include "units/names.hpp"
 
 namespace reeve {
 
@@ -23,12 +24,13 @@ std::string to_json(const Plan& plan) {
 
 namespace {
 
-std::map<std::string, std::string, std::less<>> first_problems(const units::UnitSet& set) {
-    std::map<std::string, std::string, std::less<>> out;
+std::map<std::string, std::vector<std::string>, std::less<>> bad_files(const units::UnitSet& set) {
+    std::map<std::string, std::vector<std::string>, std::less<>> out;
     for (const auto& [name, problems] : set.bad) {
-        const auto worst =
-            std::ranges::find(problems, units::Severity::error, &units::Problem::severity);
-        out[name] = worst != problems.end() ? to_string(*worst) : "its file has problems";
+        std::vector<std::string>& told = out[name];
+        for (const auto& problem : problems)
+            if (problem.severity == units::Severity::error) told.push_back(to_string(problem));
+        if (told.empty()) told.emplace_back("its file has problems");
     }
     return out;
 }
@@ -42,7 +44,7 @@ std::string Definitions::problem_of(std::string_view name) const {
     for (const std::string_view suffix : {"", ".target"}) {
         if (!name.ends_with(suffix)) continue;
         const auto found = bad_.find(name.substr(0, name.size() - suffix.size()));
-        if (found != bad_.end()) return found->second;
+        if (found != bad_.end()) return found->second.front();
     }
     return {};
 }
@@ -52,12 +54,14 @@ core::ApplySet Definitions::to_apply(units::UnitSet& set) {
     event.units.reserve(set.units.size());
     for (auto& [name, unit] : set.units) event.units.push_back(unit);
     for (const auto& [name, file] : set.masked) event.masked.push_back(name);
+    for (auto& [name, problems] : bad_files(set))
+        if (units::is_unit_name(name)) event.bad.emplace(name, std::move(problems));
     return event;
 }
 
 core::ApplySet Definitions::load_first() {
     units::UnitSet set = units::load(options_);
-    bad_ = first_problems(set);
+    bad_ = bad_files(set);
     problems_ = std::move(set.problems);
     for (const auto& problem : problems_) {
         if (problem.severity == units::Severity::error)
@@ -79,7 +83,7 @@ void Definitions::read(const core::Engine& engine, Done done) {
         [this, set, &engine, done = std::move(done)] {
             core::ApplySet event = to_apply(*set);
             Plan plan = compare(engine, *set, event);
-            pending_bad_ = first_problems(*set);
+            pending_bad_ = bad_files(*set);
             done(std::move(plan), std::move(event));
         });
 }

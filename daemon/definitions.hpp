@@ -53,7 +53,7 @@ private:
     units::LoadOptions options_;
     Worker& worker_;
     std::vector<units::Problem> problems_;
-    using Bad = std::map<std::string, std::string, std::less<>>;
+    using Bad = std::map<std::string, std::vector<std::string>, std::less<>>;
     Bad bad_;  // names of files that are not usable, and why
     Bad pending_bad_;
     std::set<std::string, std::less<>> instances_;  // made on demand, kept across apply

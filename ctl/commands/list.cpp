@@ -21,7 +21,7 @@ int list(Context& context) {
         const std::uint64_t run = unit.at(4).natural();
         const std::string kind{unit.at(1).text()};
         table.add({{std::string{unit.at(0).text()}},
-                   {kind.empty() ? "missing" : kind},
+                   {kind.empty() ? "none" : kind},
                    {std::string{state}, style_of(state)},
                    {run == 0 ? "" : std::to_string(run)},
                    {std::string{unit.at(5).text()}}});

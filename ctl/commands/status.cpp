@@ -12,14 +12,19 @@ namespace reeve::ctl::commands {
 namespace {
 
 const std::vector<std::string> shown_properties{
-    "Kind",       "Description", "State",  "Since",  "SinceRealtime",
-    "NextStart",  "Result",      "Detail", "Status", "WaitsFor",
-    "WaitsSince", "MainPid",     "Masked", "Stale",  "Pids"};
+    "Kind",   "Description", "State",  "Since",    "SinceRealtime", "NextStart",
+    "Result", "Detail",      "Status", "WaitsFor", "WaitsSince",    "MainPid",
+    "Masked", "Stale",       "Pids",   "Problems"};
 
 struct Manager {
     std::vector<Value> units;
     Value properties;
 };
+
+// What needs attention first; a file with problems as much as a failure.
+int rank(const Value& unit) {
+    return unit["Problems"].items().empty() ? urgency(unit["State"].text()) : 0;
+}
 
 // Both calls in one go: the answer takes one turn of the manager.
 Manager ask(Context& context) {
@@ -37,9 +42,7 @@ Manager ask(Context& context) {
     }
     Manager manager{requests[1].reply.at(0).items(), requests[0].reply.at(0)};
     std::stable_sort(manager.units.begin(), manager.units.end(),
-                     [](const Value& a, const Value& b) {
-                         return urgency(a["State"].text()) < urgency(b["State"].text());
-                     });
+                     [](const Value& a, const Value& b) { return rank(a) < rank(b); });
     return manager;
 }
 
@@ -115,8 +118,9 @@ int of_all(Context& context) {
         context.line(headline(context, manager));
         print_table(context, manager);
     }
-    const bool trouble =
-        count(manager, api::state::failed) + count(manager, api::state::waiting) > 0;
+    const bool trouble = count(manager, api::state::failed) + count(manager, api::state::waiting) +
+                             count(manager, api::state::backoff) >
+                         0;
     return trouble ? code::not_up : code::done;
 }
 

@@ -1,6 +1,7 @@
 // why: every condition that is not met, and since when.
 #include "ctl/commands/verbs.hpp"
 #include "ctl/unit_info.hpp"
+#include "daemon/api/names.hpp"
 
 namespace reeve::ctl::commands {
 
@@ -12,14 +13,13 @@ int why(Context& context) {
     for (const Value& unit : units) {
         const std::string name{unit["Name"].text()};
         const auto reply = context.client().call("Why", {name});
-        Table table{{"", "KIND", "WHAT", "SINCE"}};
+        Table table{{"", "WHAT", "SINCE"}};
         Value reasons = Value::list();
         for (const Value& reason : reply.at(0).items()) {
             const std::uint64_t since = reason.at(2).natural();
             const Duration time = now.since(since, unit);
             table.add({{""},
-                       {std::string{reason.at(0).text()}, Style::warning},
-                       {std::string{reason.at(1).text()}},
+                       {reason_text(reason.at(0).text(), reason.at(1).text())},
                        {since == 0 ? "" : "for " + to_text(time)}});
             reasons.add(
                 Value{}
@@ -29,7 +29,9 @@ int why(Context& context) {
         }
         const std::string state{unit["State"].text()};
         context.line(name + ": " + context.screen.painted(style_of(state), state) +
-                     (table.rows() == 0 ? ", nothing is in its way" : ""));
+                     (table.rows() == 0              ? ", nothing is in its way"
+                      : state == api::state::waiting ? ", waits for"
+                                                     : ", because"));
         auto layout = context.screen.layout();
         layout.headings = false;
         if (!context.json()) context.screen.out += table.render(layout);

@@ -26,6 +26,13 @@ std::uint64_t microseconds(core::TimePoint time) {
     return static_cast<std::uint64_t>(time.time_since_epoch().count());
 }
 
+// Of what has no file that could tell, why it has none.
+std::string description_of(const core::UnitView& view) {
+    if (view.definition) return view.definition->description;
+    if (!view.problems.empty()) return view.problems.front();
+    return view.masked ? "masked" : "";
+}
+
 std::string kind_of(const core::UnitView& view) {
     return view.definition ? std::string{to_string(view.definition->kind)} : "";
 }
@@ -87,8 +94,7 @@ void list(Call& call) {
             if (!any_of(states, state) || !any_of(kinds, kind)) continue;
             append(reply.get(), "(ssssts)", std::string{engine.name(unit)}.c_str(), kind.c_str(),
                    state.c_str(), std::string{to_string(view.asked)}.c_str(),
-                   static_cast<std::uint64_t>(view.run),
-                   view.definition ? view.definition->description.c_str() : "");
+                   static_cast<std::uint64_t>(view.run), description_of(view).c_str());
         }
     });
     call.connection.send(reply.get(), chosen.size() / 8);

@@ -95,6 +95,7 @@ constexpr Property<U> table[] = {
      }},
     {"Transient", "b", constant, [](M* m, const U& u) { put_flag(m, definition(u).transient); }},
     {"Masked", "b", 0, [](M* m, const U& u) { put_flag(m, u.view.masked); }},
+    {"Problems", "as", 0, [](M* m, const U& u) { append_list(m, u.view.problems); }},
     {"Stale", "b", 0, [](M* m, const U& u) { put_flag(m, u.view.stale); }},
     {"Links", "a(ssb)", 0, put_links},
     {"Leases", "as", 0, put_leases},

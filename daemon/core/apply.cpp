@@ -18,7 +18,13 @@ void World::on(const ApplySet& set) {
     graph.set_aliases(all);
     const std::set<std::string_view> masked{set.masked.begin(), set.masked.end()};
     for (const std::string& name : set.masked) graph.exactly(name);
+    for (const auto& [name, problems] : set.bad) graph.exactly(name);
     for (const auto& [name, unit] : graph.units()) {
+        const auto bad = set.bad.find(name);
+        if (bad != set.bad.end())
+            unit->edit().problems = bad->second;
+        else if (unit->is_bad())
+            unit->seldom->problems.clear();
         unit->masked = masked.contains(name);
         if (unit->definition && !named.contains(name)) undefine(*unit);
         // Masked until now, and no file came in its place: nothing of it is remembered.
@@ -182,14 +188,17 @@ void World::retire_the_gone() {
         std::erase(results, unit->id);
         std::erase(joining_, unit);
         deadlines.set(*unit, never);
-        if (!Graph::is_named(*unit)) {
+        if (!Graph::is_named(*unit) && !unit->is_bad()) {
             std::erase(touched_, unit);
             graph.erase(*unit);
             continue;
         }
         if (!unit->defined_once) continue;
         unit->machine = {};
+        const bool bad = unit->is_bad();
+        auto problems = bad ? std::move(unit->seldom->problems) : std::vector<std::string>{};
         unit->seldom.reset();
+        if (bad) unit->edit().problems = std::move(problems);
         unit->asked = Asked::none;
         unit->defined_once = unit->kept = unit->bounce = unit->reset = false;
         unit->lost_tests = 0;  // answers to the old id go nowhere

@@ -24,7 +24,7 @@ std::optional<TimePoint> Engine::next_deadline() const noexcept {
 
 std::optional<UnitId> Engine::find(std::string_view name) const {
     const Unit* unit = impl_->graph.find(name);
-    return unit != nullptr && is_known(*unit) ? std::optional{unit->id} : std::nullopt;
+    return unit != nullptr && is_listed(*unit) ? std::optional{unit->id} : std::nullopt;
 }
 
 UnitView Engine::view(UnitId unit) const {
@@ -46,7 +46,7 @@ units::UnitPtr Engine::definition_of_run(UnitId unit) const {
 std::vector<UnitId> Engine::all() const {
     std::vector<UnitId> ids;
     for (const auto& [name, unit] : impl_->graph.units())
-        if (is_known(*unit)) ids.push_back(unit->id);
+        if (is_listed(*unit)) ids.push_back(unit->id);
     return ids;
 }
 

@@ -36,7 +36,8 @@ struct UnitView {
     std::string asked_by;
     bool wanted = false;
     bool masked = false;
-    bool stale = false;  // runs with an older definition
+    std::vector<std::string> problems;  // of its file, which counts as missing
+    bool stale = false;                 // runs with an older definition
     RunId run{};
     Result result{};
     std::string detail;  // of the result: "exec: No such file or directory", "exit code 3"

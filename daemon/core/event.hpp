@@ -1,6 +1,7 @@
 // What the core is told: requests of people, and what happened.
 #pragma once
 
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -86,6 +87,8 @@ struct ApplySet {
     std::vector<units::UnitPtr> units;
     std::vector<std::string> masked;
     std::vector<std::string> restart;  // of the changed ones, those that restart now
+    // Names whose file counts as missing, and what is wrong with it.
+    std::map<std::string, std::vector<std::string>, std::less<>> bad;
 };
 // One more unit, an instance of a template that somebody referred to.
 struct AddUnit {

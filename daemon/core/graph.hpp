@@ -62,8 +62,9 @@ struct BoundRun {
 struct Seldom {
     units::UnitPtr of_run;  // while it runs with another definition than the current one
     std::string asked_by;
-    std::string hindered;         // by something outside the model
-    std::vector<BoundRun> bound;  // of the current run
+    std::string hindered;               // by something outside the model
+    std::vector<std::string> problems;  // of its file, which counts as missing
+    std::vector<BoundRun> bound;        // of the current run
 };
 
 struct Unit {
@@ -105,6 +106,8 @@ struct Unit {
     [[nodiscard]] bool is_target() const noexcept {
         return file() != nullptr && file()->kind == units::Kind::target;
     }
+    // Its file has problems, and counts as missing.
+    [[nodiscard]] bool is_bad() const noexcept { return seldom && !seldom->problems.empty(); }
     // Who asked it up or down; may be empty.
     [[nodiscard]] std::string_view asked_by() const noexcept {
         return seldom ? std::string_view{seldom->asked_by} : std::string_view{};

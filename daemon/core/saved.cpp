@@ -9,7 +9,7 @@ namespace reeve::core {
 
 namespace {
 
-constexpr std::string_view magic = "reeve core state 1";
+constexpr std::string_view magic = "reeve core state 2";
 
 // How a property is supported, in terms of the unit's sorted edges: 0 not, 1 by itself, 2 + index.
 std::uint32_t support_index(const Unit& unit, const Unit* by) {
@@ -47,7 +47,7 @@ std::string World::save() const {
         for (const Unit* by : unit->support) out(support_index(*unit, by));
         static const Seldom none{};
         const Seldom& seldom = unit->seldom ? *unit->seldom : none;
-        out(seldom.asked_by, seldom.hindered, seldom.bound.size());
+        out(seldom.asked_by, seldom.hindered, seldom.problems, seldom.bound.size());
         for (const BoundRun& bound : seldom.bound)
             out(bound.to != nullptr ? bound.to->name : std::string_view{}, bound.run);
     }
@@ -117,8 +117,10 @@ void World::load(const std::vector<units::UnitPtr>& definitions, std::string_vie
         for (std::uint32_t& index : link.support) in(index);
         auto asked_by = in.read<std::string>();
         auto hindered = in.read<std::string>();
+        auto problems = in.read<std::vector<std::string>>();
         if (!asked_by.empty()) unit.edit().asked_by = std::move(asked_by);
         if (!hindered.empty()) unit.edit().hindered = std::move(hindered);
+        if (!problems.empty()) unit.edit().problems = std::move(problems);
         for (auto bound = in.read<std::size_t>(); bound > 0; --bound) {
             auto to = in.read<std::string>();
             link.bound.emplace_back(std::move(to), in.read<RunId>());

@@ -315,7 +315,7 @@ void World::on(const RunRequest& request) {
     const std::string& name = request.unit->name;
     if (phase != Phase::normal)
         return answer(request.caller.id, Verdict::refused, nullptr, "shutting down");
-    if (Unit* taken = graph.find(name); taken != nullptr && is_known(*taken)) {
+    if (Unit* taken = graph.find(name); taken != nullptr && is_listed(*taken)) {
         const bool ours = taken->definition && taken->definition->transient;
         return answer(request.caller.id, Verdict::refused, taken,
                       name + (ours ? " has been run; forget it first" : " is a unit already"));

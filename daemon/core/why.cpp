@@ -26,6 +26,7 @@ std::string_view key_of(Bond bond) noexcept {
 
 std::string_view condition_of(const Unit& unit) noexcept {
     if (unit.masked) return "masked";
+    if (unit.is_bad()) return "its file has problems";
     if (unit.file() == nullptr) return "missing";
     if (unit.asked == Asked::down && !unit.runs()) return "asked down";
     if (unit.reset) return "reset-failed";
@@ -44,6 +45,10 @@ std::vector<Reason> World::why(const Unit& unit, bool all) const {
         if (!known) reasons.push_back({std::string{kind}, std::move(what), unit.machine.since()});
     };
     const auto enough = [&] { return !all && !reasons.empty(); };
+    if (unit.file() == nullptr && unit.is_bad()) {
+        for (const std::string& problem : unit.seldom->problems) add("problem", problem);
+        return reasons;
+    }
     if (unit.file() == nullptr) {
         add(unit.masked ? "masked" : "missing", std::string{unit.name});
         return reasons;
@@ -152,6 +157,7 @@ UnitView World::view(const Unit& unit) const {
     if (unit.asked != Asked::none) view.asked_by = unit.asked_by();
     view.wanted = is_wanted(unit);
     view.masked = unit.masked;
+    if (unit.is_bad()) view.problems = unit.seldom->problems;
     view.stale = unit.stale();
     view.run = machine.run();
     view.result = machine.result();

@@ -86,6 +86,10 @@ inline bool is_stuck(const Unit& unit) noexcept {
 inline bool is_known(const Unit& unit) noexcept {
     return unit.file() != nullptr || unit.masked;
 }
+// People may look at it: known, or missing for the problems of its file.
+inline bool is_listed(const Unit& unit) noexcept {
+    return is_known(unit) || unit.is_bad();
+}
 
 class World {
 public:

@@ -34,7 +34,9 @@ units::UnitPtr service(const std::string& name, Type type,
 // An engine and a shell that obeys at once; a process lives until it is told or crashes.
 class Bench {
 public:
-    explicit Bench(std::vector<units::UnitPtr> units) { send(ApplySet{std::move(units), {}, {}}); }
+    explicit Bench(std::vector<units::UnitPtr> units) {
+        send(ApplySet{std::move(units), {}, {}, {}});
+    }
 
     Engine engine;
     TimePoint now{ten_years * 2};

@@ -36,6 +36,21 @@ TEST(Summary, OfTheWaitingSaysForWhatAndHowLong) {
               "waits for 12 s for gate event:calibrated");
 }
 
+TEST(Summary, TellsEachReasonAsASentenceDoes) {
+    const auto waits_for = [](const char* what) {
+        return summary(unit("waiting").set("WaitsFor", what), now);
+    };
+    EXPECT_EQ(waits_for("after g"), "waits for g, which it is ordered after");
+    EXPECT_EQ(waits_for("hindered user nosuch: unknown"), "waits for user nosuch, who is unknown");
+    EXPECT_EQ(waits_for("requires db, gate any of a, b, lease radio"),
+              "waits for db, which it requires; gate any of a, b; the lease of radio");
+}
+
+TEST(Reason, OfAnUnknownKindIsToldAsItCame) {
+    EXPECT_EQ(reason_text("wanted", "by nobody"), "wanted by nobody");
+    EXPECT_EQ(reason_text("starting", ""), "starting");
+}
+
 TEST(Summary, OfBackoffSaysWhenItStarts) {
     EXPECT_EQ(
         summary(unit("backoff").set("Detail", "signal 9").set("NextStart", 1'030 * second), now),
@@ -47,6 +62,8 @@ TEST(Summary, OfTheRestIsWhatItSaysOrIs) {
     EXPECT_EQ(summary(unit("up").set("Status", "12 clients").set("Description", "x"), now),
               "12 clients");
     EXPECT_EQ(summary(unit("waiting").set("Masked", true), now), "masked");
+    EXPECT_EQ(summary(unit("down").set("Problems", Value::strings({"x.toml:1:1: no"})), now),
+              "x.toml:1:1: no");
 }
 
 TEST(Now, TellsTimesOfAnotherMachineByItsWallClock) {

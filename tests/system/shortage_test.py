@@ -18,8 +18,12 @@ class Shortage(BoardTest):
             b.ask("Start", name)
         self.wait_until(lambda: "up" in b.states().values() and "backoff" in b.states().values(),
                         b.overview)
-        self.assertIn("Too many open files", b.ctl("status").out)
+        self.assertIn("Too many open files", b.ctl("status", code=3).out)
         self.assertEqual(b.log().count("hardly a descriptor is left"), 1)
+        lacking = next(name for name, state in b.states().items() if state == "backoff")
+        self.wait_until(lambda: int(b.get(lacking, "Failures")) > 4, b.overview)
+        said = [line for line in b.log().splitlines() if line.startswith(f"unit {lacking}:")]
+        self.assertLess(len(said), 5, said)
         b.ctl("stop", *names)
         self.assertEqual(set(b.states().values()), {"down"})
         b.ctl("start", names[0])
@@ -56,12 +60,28 @@ class Failures(BoardTest):
         b.unit("bad", '[service]\ncomand = ["/bin/true"]\n')
         b.unit("default", '[unit]\nwants = 3\n[target]\n')
         b.start()
-        for verb in ("start", "status", "stop", "why", "show", "is-active"):
+        problem = f"{b.units}/bad.toml:1:2: service.command"
+        for verb in ("start", "stop", "restart"):
             with self.subTest(verb):
-                said = b.ctl(verb, "bad", code=4).err
-                self.assertIn(f"bad counts as missing: {b.units}/bad.toml:1:2: service.command", said)
+                self.assertIn(f"bad counts as missing: {problem}", b.ctl(verb, "bad", code=4).err)
+        said = b.ctl("status", "bad", code=3).out
+        self.assertIn("missing: its file has problems", said)
+        self.assertIn(problem, said)
+        self.assertIn(problem, b.ctl("why", "bad").out)
+        self.assertRegex(b.ctl("list").out, f"bad +none +down +{problem}")
+        self.assertRegex(b.ctl("status").out, f"bad +down .*{problem}")
+        shown = b.ctl("--json", "status", "bad", code=3).json["units"][0]
+        self.assertEqual(("", 2), (shown["kind"], len(shown["problems"])))
         self.assertIn(f"nothing is started; mend {b.units}/default.toml:2:9: unit.wants", b.log())
         self.assertIn("there is no unit worse;", b.ctl("start", "worse", code=4).err)
+        b.shell("bad", "exec sleep 1d")
+        b.unit("default", "[target]\n")
+        b.ctl("apply")
+        b.ctl("start", "bad")
+        self.assertEqual([], b.ctl("--json", "status", "bad").json["units"][0]["problems"])
+        b.ctl("start", "default")
+        (b.units / "default.toml").write_text("[target\n")
+        b.ctl("apply", code=1)
 
     def test_stop_post_is_told_how_it_went_and_stop_that_it_runs(self):
         b = self.board()

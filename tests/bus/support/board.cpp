@@ -63,7 +63,7 @@ void Board::define(std::vector<units::UnitPtr> units) {
         if (unit->kind == units::Kind::device) capacities[unit->name] = unit->device.capacity;
     }
     grant(scheduler_.set_devices(capacities));
-    submit(core::ApplySet{std::move(units), {}, {}});
+    submit(core::ApplySet{std::move(units), {}, {}, {}});
 }
 
 void Board::submit(core::Event request) {

@@ -355,7 +355,7 @@ private:
         std::erase_if(units, [&](const auto& unit) { return is_masked(unit->name); });
         std::erase_if(restart, is_masked);
         applied_ = units;
-        give(ApplySet{std::move(units), masked, std::move(restart)});
+        give(ApplySet{std::move(units), masked, std::move(restart), {}});
     }
 
     void request() {
