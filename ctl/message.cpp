@@ -6,7 +6,10 @@
 #include <string>
 #include <string_view>
 
+#include "ctl/failure.hpp"
+#include "ctl/text.hpp"
 #include "hal/posix/check.hpp"
+#include "hal/posix/escaped.hpp"
 
 namespace reeve::ctl {
 
@@ -16,12 +19,22 @@ using posix::check_sd;
 
 void append(sd_bus_message* message, const char* signature, const Value& value);
 
+// D-Bus carries UTF-8 alone, and so does every name of a unit.
+std::string utf8(std::string_view text) {
+    for (std::string_view rest = text; !rest.empty();) {
+        const Glyph glyph = next_glyph(rest);
+        if (!glyph.valid) throw usage_error("\"" + posix::escaped(text) + "\" is not UTF-8 text");
+        rest.remove_prefix(glyph.bytes);
+    }
+    return std::string{text};
+}
+
 void append_basic(sd_bus_message* message, char type, const Value& value) {
     const char* const what = "write a D-Bus argument";
     switch (type) {
         case 's':
         case 'o': {
-            const std::string text{value.text()};
+            const std::string text = utf8(value.text());
             check_sd(sd_bus_message_append_basic(message, type, text.c_str()), what);
             break;
         }
@@ -54,8 +67,8 @@ void append(sd_bus_message* message, const char* signature, const Value& value) 
     check_sd(sd_bus_message_open_container(message, 'a', signature + 1), what);
     for (const Value& item : value.items()) append(message, signature + 1, item);
     for (const Field& field : value.fields()) {  // a{ss}
-        check_sd(sd_bus_message_append(message, "{ss}", field.key.c_str(),
-                                       std::string{field.value.text()}.c_str()),
+        check_sd(sd_bus_message_append(message, "{ss}", utf8(field.key).c_str(),
+                                       utf8(field.value.text()).c_str()),
                  what);
     }
     check_sd(sd_bus_message_close_container(message), what);

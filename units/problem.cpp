@@ -1,19 +1,21 @@
 #include "units/problem.hpp"
 
+#include "hal/posix/escaped.hpp"
+
 #include <algorithm>
 
 namespace reeve::units {
 
 std::string to_string(const Problem& problem) {
-    std::string out = problem.file;
+    std::string out = posix::escaped(problem.file);
     if (problem.line != 0) {
         out += ':' + std::to_string(problem.line);
         out += ':' + std::to_string(problem.column);
     }
     out += ": ";
     if (problem.severity == Severity::warning) out += "warning: ";
-    if (!problem.key.empty()) out += problem.key + ": ";
-    return out + problem.text;
+    if (!problem.key.empty()) out += posix::escaped(problem.key) + ": ";
+    return out + posix::escaped(problem.text);
 }
 
 bool has_errors(const std::vector<Problem>& problems) noexcept {

@@ -20,6 +20,7 @@ struct Problem {
     std::string key;   // dotted: "service.stop-timeout"; empty: none
     std::string text;  // what was found, what is expected, did you mean
 };
+// Always one line of UTF-8, whatever the file is called.
 std::string to_string(const Problem& problem);
 
 bool has_errors(const std::vector<Problem>& problems) noexcept;

@@ -1,7 +1,10 @@
 // show: all properties of units, and their definition, one a line or as JSON.
 #include <algorithm>
+#include <cstdio>
+#include <limits>
 
 #include "ctl/commands/verbs.hpp"
+#include "ctl/duration.hpp"
 #include "ctl/json.hpp"
 #include "ctl/text.hpp"
 #include "ctl/unit_info.hpp"
@@ -18,6 +21,34 @@ std::string plain(const Value& value) {
     for (const Value& item : value.items()) {
         out +=
             (out.empty() ? "" : ", ") + (item.is_text() ? printable(item.text()) : to_json(item));
+    }
+    return out;
+}
+
+constexpr std::string_view times[] = {"wait-timeout", "start-timeout", "stop-timeout",
+                                      "run-timeout", "watchdog"};
+
+// As it is written in a unit file: "30s", "infinity", "0027", "TERM".
+std::string as_written(const Field& field) {
+    const std::uint64_t number = field.value.natural();
+    if (std::find(std::begin(times), std::end(times), field.key) != std::end(times)) {
+        constexpr auto most = std::numeric_limits<std::int64_t>::max();
+        return units::to_string(number > most ? forever
+                                              : Duration{static_cast<std::int64_t>(number)});
+    }
+    if (field.key == "kill-signal") return signal_name(static_cast<std::int64_t>(number));
+    if (field.key != "umask") return plain(field.value);
+    char octal[8];
+    std::snprintf(octal, sizeof octal, "%04o", static_cast<unsigned>(number & 07777));
+    return octal;
+}
+
+// Programs are told null for what has no limit.
+Value without_infinity(const Value& definition) {
+    Value out = Value::object();
+    for (const Field& field : definition.fields()) {
+        const bool infinite = field.value.natural() == std::numeric_limits<std::uint64_t>::max();
+        out.set(field.key, infinite ? Value{} : field.value);
     }
     return out;
 }
@@ -65,16 +96,20 @@ int show(Context& context) {
         }
         const Value some = chosen_only(all, chosen);
         if (!list.items().empty()) context.line("");
-        const auto tell = [&](const std::string& key, const Value& value) {
-            context.line(bare ? plain(value) : key + ": " + plain(value));
+        const auto tell = [&](const std::string& key, const std::string& text) {
+            context.line(bare ? text : key + ": " + text);
         };
         for (const Field& field : some.fields()) {
-            if (field.key != "definition") tell(field.key, field.value);
+            if (field.key != "definition") tell(field.key, plain(field.value));
         }
         for (const Field& field : some["definition"].fields()) {
-            tell("definition." + field.key, field.value);
+            tell("definition." + field.key, as_written(field));
         }
-        list.add(some);
+        Value told = Value::object();
+        for (const Field& field : some.fields())
+            told.set(field.key,
+                     field.key == "definition" ? without_infinity(field.value) : field.value);
+        list.add(std::move(told));
     }
     context.print_json(Value{}.set("units", std::move(list)));
     return code::done;

@@ -5,6 +5,8 @@
 
 #include <cstdio>
 
+#include "hal/posix/escaped.hpp"
+
 namespace reeve::log {
 
 namespace {
@@ -35,8 +37,9 @@ public:
 
     void log(const spdlog::details::log_msg& message) override {
         const std::lock_guard lock{mutex_};
+        // What others called their files and units is told as one line.
         to_(level_of(message.level),
-            std::string_view{message.payload.data(), message.payload.size()});
+            posix::escaped({message.payload.data(), message.payload.size()}));
     }
     void flush() override {}
     void set_pattern(const std::string&) override {}

@@ -40,6 +40,52 @@ class Codes(BoardTest):
                 self.assertTrue(outcome.err)
                 self.assertEqual(outcome.out, "")
 
+    def test_what_is_not_utf8_is_told_as_such(self):
+        self.assertIn(r'"\xff" is not UTF-8 text', self.complaint(2, "start", "\udcff"))
+        self.assertIn("not UTF-8", self.complaint(2, "run", "--", "/bin/echo", "a\udcc3"))
+        self.assertIn("not UTF-8", self.complaint(2, "status", "web\udcff"))
+
+    def test_a_file_name_cannot_forge_a_line(self):
+        name = b"evil\nunit web: up -> failed\x1b[31m\xff.toml"
+        with open(os.path.join(os.fsencode(self.b.units), name), "wb") as file:
+            file.write(b"[service]\ncommand = 3\n")
+        shown = r"evil\x0aunit web: up -> failed\x1b[31m\xff.toml"
+        self.assertIn(shown, self.b.ctl("check", str(self.b.units), code=1).out)
+        self.b.ctl("apply", code=None)
+        self.assertIn(shown, self.b.log())
+        self.assertNotIn("\nunit web: up -> failed", self.b.log())
+        self.b.ctl("list")
+        self.b.ctl("--json", "plan", code=None).json
+
+    def test_show_writes_as_a_unit_file_does(self):
+        self.b.shell("shown", "exec sleep 600", service="stop-timeout = '90s'\numask = '0027'",
+                     unit="wait-timeout = 'infinity'")
+        self.b.ctl("apply")
+        text = self.b.ctl("show", "shown").out
+        for line in ("wait-timeout: infinity", "stop-timeout: 1min 30s", "umask: 0027",
+                     "kill-signal: TERM"):
+            self.assertIn(f"definition.{line}\n", text)
+        self.assertNotIn("18446744073709551615", text)
+        definition = self.b.ctl("--json", "show", "shown").json["units"][0]["definition"]
+        self.assertEqual((definition["stop-timeout"], definition["wait-timeout"]),
+                         (90_000_000, None))
+
+    def test_reasons_are_sentences(self):
+        b = self.b
+        b.shell("strange", "exec sleep 600", service="user = 'nosuchuser'")
+        b.shell("second", "exec sleep 600", unit="after = ['gated']\nrequires = ['web', 'gated']")
+        (b.units / "hidden.toml").symlink_to("/dev/null")
+        b.ctl("apply")
+        for name in ("strange", "second"):
+            b.ctl("start", name, "--timeout", "0s", code=None)
+        self.wait_until(lambda: "who is unknown" in b.ctl("status", code=None).out, b.overview)
+        for words in (["status", "strange"], ["why", "strange"], ["status"]):
+            self.assertIn("user nosuchuser, who is unknown", b.ctl(*words, code=None).out)
+        for words in (["status", "second"], ["why", "second"], ["status"]):
+            self.assertIn("gated, which it requires", b.ctl(*words, code=None).out)
+        self.assertIn("kind         masked\n", b.ctl("status", "hidden", code=3).out)
+        self.assertRegex(b.ctl("list").out, "hidden +none +down +masked")
+
     def test_help_needs_no_manager(self):
         for words in (["--help"], ["help"], ["help", "start"], ["start", "--help"], ["--version"]):
             self.assertTrue(self.b.ctl("--socket", "/nowhere", *words).out)
@@ -52,6 +98,13 @@ class Codes(BoardTest):
         self.assertEqual(self.b.ctl("is-active", "web").out, "up\n")
         self.b.ctl("status")
         self.b.ctl("start", "gated", "--timeout", "0s", code=124)
+        self.b.ctl("status", code=3)
+        self.b.ctl("stop", "gated", "web")
+        self.b.ctl("status")
+        self.b.shell("again", "exit 1", service="backoff = { first = '1h', max = '1h' }")
+        self.b.ctl("apply")
+        self.b.ask("Start", "again")
+        self.wait_until(lambda: self.b.state("again") == "backoff", self.b.overview)
         self.b.ctl("status", code=3)
 
     def test_no_such_unit(self):
