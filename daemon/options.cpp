@@ -1,5 +1,7 @@
 #include "daemon/options.hpp"
 
+#include <sys/un.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -120,6 +122,12 @@ Options parse_options(const std::vector<std::string>& arguments, bool is_root) {
     if (o.private_runtime && o.bus.empty()) o.bus = "none";
     o.system ? fill_system_paths(o) : fill_user_paths(o);
     if (o.socket.empty()) o.socket = o.runtime_dir + "/bus";
+    constexpr std::size_t longest = sizeof(sockaddr_un{}.sun_path) - 1;
+    if (o.socket.size() > longest)
+        throw UsageError{"the path of the socket, " + o.socket + ", has " +
+                         std::to_string(o.socket.size()) + " bytes, and Linux takes " +
+                         std::to_string(longest) +
+                         "; give a shorter --runtime-dir, or --socket PATH"};
     // A self-contained instance reads no settings of the machine.
     if (!o.private_runtime) o.settings_files = settings_files(o);
     return o;

@@ -208,12 +208,23 @@ void Runner::on(const core::AskLeases& action) {
         gates_.ask_leases(action.unit, *definition);
 }
 
+// That a unit lacks descriptors is said once, however often it tries.
+bool Runner::is_said(const core::Report& action) {
+    using core::State;
+    if (action.to == State::backoff && action.reason.find("descriptors: ") != std::string::npos)
+        return !lacking_.insert(action.unit).second;
+    if (!lacking_.contains(action.unit)) return false;
+    if (action.from == State::backoff && action.to == State::starting) return true;
+    lacking_.erase(action.unit);
+    return false;
+}
+
 void Runner::on(const core::Report& action) {
     const std::string_view name = engine_.name(action.unit);
     const char* open = action.reason.empty() ? "" : " (";
     const char* close = action.reason.empty() ? "" : ")";
     const auto line = action.to == core::State::failed ? log::Level::warn : log::Level::info;
-    if (log::enabled(line))
+    if (!is_said(action) && log::enabled(line))
         log::write(line, fmt::format("unit {}: {} -> {}{}{}{}", name, to_string(action.from),
                                      to_string(action.to), open, action.reason, close));
     bus_->report(action);
@@ -264,6 +275,7 @@ void Runner::look_at_the_rest() {
 void Runner::on(const core::Removed& action) {
     runs_.forget(action.unit);
     hindered_.erase(action.unit);
+    lacking_.erase(action.unit);
     bus_->removed(action.unit, action.name);
 }
 

@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "daemon/bus/backend.hpp"
@@ -53,6 +54,7 @@ private:
     bool is_stale(const core::Event& event) const;
     void arm();
     void look_at_the_rest();
+    bool is_said(const core::Report& action);
     void perform(core::Action& action);
     void on(const core::Spawn& action);
     void on(const core::SendSignal& action) { runs_.signal(action); }
@@ -91,6 +93,7 @@ private:
     std::unique_ptr<bus::Bus> bus_;
     std::deque<core::Event> queue_;
     std::map<core::UnitId, std::string> hindered_;  // by an account, and why
+    std::set<core::UnitId> lacking_;                // descriptors to start with, as the log said
     bool pump_due_ = false;
     bool pumping_ = false;
     std::uint64_t events_handled_ = 0;

@@ -29,8 +29,28 @@ void prepare_process() {
     reeve::os::be_prompt();
 }
 
+// What an instance made for itself and is empty at its end; the rest is somebody's.
+class Folders {
+public:
+    explicit Folders(const reeve::Options& options)
+        : runtime_{options.runtime_dir},
+          own_{options.private_runtime && ::access(runtime_.c_str(), F_OK) == -1} {}
+    Folders(const Folders&) = delete;
+    Folders& operator=(const Folders&) = delete;
+    ~Folders() {
+        ::rmdir((runtime_ + "/notify").c_str());
+        if (!own_) return;
+        for (const char* each : {"/log", "/lib", ""}) ::rmdir((runtime_ + each).c_str());
+    }
+
+private:
+    std::string runtime_;
+    bool own_;
+};
+
 int manage(reeve::Options options) {
     prepare_process();
+    const Folders folders{options};
     std::vector<reeve::units::Problem> problems;
     const reeve::Settings settings = reeve::read_settings(options.settings_files, problems);
     const std::string& level = options.log_level.empty() ? settings.log_level : options.log_level;

@@ -37,6 +37,20 @@ TEST(Options, AUserWithoutARuntimeFolderIsToldWhatToDo) {
     }
 }
 
+TEST(Options, APathThatNoSocketTakesIsToldWithWhatToDo) {
+    const std::string deep = "/tmp/" + std::string(100, 'd');
+    try {
+        parse_options({"--runtime-dir", deep}, true);
+        FAIL() << "should have been refused";
+    } catch (const UsageError& e) {
+        EXPECT_NE(e.text.find(deep + "/bus, has 109 bytes, and Linux takes 107; give a shorter "
+                                     "--runtime-dir, or --socket PATH"),
+                  std::string::npos)
+            << e.text;
+    }
+    EXPECT_EQ(parse_options({"--runtime-dir", deep, "--socket", "/tmp/s"}, true).socket, "/tmp/s");
+}
+
 TEST(Options, ASecondInstanceIsSelfContained) {
     const Options o = parse_options({"--runtime-dir=/tmp/r", "--unit-path", "/tmp/u"}, true);
     EXPECT_TRUE(o.private_runtime);

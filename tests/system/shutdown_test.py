@@ -49,6 +49,22 @@ class Shutdown(BoardTest):
         b.ctl("shutdown", "--now")
         self.assertEqual(b.wait_exit(), 0)
 
+    def test_what_it_made_and_is_empty_goes_with_it(self):
+        b = self.board()
+        b.shell("one", "exec sleep 600")
+        b.start()
+        b.ctl("start", "one")
+        b.signal(signal.SIGTERM)
+        self.assertEqual(b.wait_exit(), 0)
+        self.assertFalse((b.runtime / "notify").exists())
+        self.assertEqual([], [p for p in b.runtime.rglob("*")] if b.runtime.exists() else [])
+        self.assertFalse(b.runtime.exists())
+        b.runtime.mkdir()
+        b.start()
+        b.signal(signal.SIGTERM)
+        self.assertEqual(b.wait_exit(), 0)
+        self.assertTrue(b.runtime.exists(), "somebody else made it")
+
     def test_a_guest_refuses_to_power_off(self):
         b = self.board().start()
         b.ctl("shutdown", "poweroff", code=None)
