@@ -340,6 +340,9 @@ void Runs::signal(const core::SendSignal& action) {
             containment_.signal_all(action.unit, action.run, action.signal);
             break;
     }
+    // A stopped process hears nothing else before it goes on.
+    if (os::ends_processes(action.signal) && action.signal != SIGKILL)
+        signal({action.unit, action.run, action.whom, SIGCONT});
 }
 
 void Runs::kill_all(const core::KillAll& action) {

@@ -1,4 +1,8 @@
 // What the runner does itself: unit files, logs, figures, the end.
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
 #include "daemon/bus/append.hpp"
 #include "daemon/bus/dictionary.hpp"
 #include "daemon/bus/manager_methods.hpp"
@@ -96,6 +100,13 @@ void stats(Call& call) {
 
 void shutdown(Call& call) {
     const std::string how = read_text(call.message);
+    constexpr std::string_view known[] = {"",     "exit",  "poweroff",   "reboot",
+                                          "halt", "kexec", "soft-reboot"};
+    if (std::ranges::find(known, how) == std::end(known)) {
+        throw Refusal{api::error::invalid_argument,
+                      "there is no shutdown \"" + how +
+                          "\"; use exit, poweroff, reboot, halt, kexec or soft-reboot"};
+    }
     Dictionary options{call.message, "options"};
     const std::string haste = options.text("haste").value_or("orderly");
     core::ShutdownRequest request;

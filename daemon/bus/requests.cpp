@@ -34,7 +34,8 @@ const char* error_name(core::Answer::Verdict verdict) {
 }
 
 // The core says what is so; here follows what to do about it.
-std::string sentence(const Backend& backend, const core::Answer& answer, const std::string& unit) {
+std::string sentence(const Backend& backend, const core::Answer& answer, const Subject& subject) {
+    const std::string unit = subject.names.empty() ? "" : subject.names.front();
     using Verdict = core::Answer::Verdict;
     const auto said = [&](const char* otherwise) {
         return answer.text.empty() ? std::string{otherwise} : answer.text;
@@ -47,6 +48,8 @@ std::string sentence(const Backend& backend, const core::Answer& answer, const s
         case Verdict::unknown_unit: return unknown_unit_text(backend, unit);
         case Verdict::refused: return said("refused");
         case Verdict::still_waiting:
+            if (subject.method == "WaitEvent") return said("the event") + " is not set yet";
+            if (subject.shape == Shape::wait) return said("not there yet") + " still";
             return said("not there yet") + "; it stays asked, `reevectl why " + unit +
                    "` says more";
         case Verdict::cancelled:
@@ -197,7 +200,7 @@ Outcome Requests::outcome_of(const core::Answer& answer, const Subject& subject)
     const std::string first = subject.names.empty() ? "" : subject.names.front();
     Outcome outcome;
     outcome.error = error_name(answer.verdict);
-    outcome.text = sentence(backend_, answer, first);
+    outcome.text = sentence(backend_, answer, subject);
     if (outcome.error != nullptr) return outcome;
     outcome.state = answer.state;
     outcome.run = answer.run;

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 
+import dbus
+
 from harness import BoardTest, main, needs_root
 from harness.board import NOBODY
 
@@ -69,6 +71,14 @@ class Codes(BoardTest):
         definition = self.b.ctl("--json", "show", "shown").json["units"][0]["definition"]
         self.assertEqual((definition["stop-timeout"], definition["wait-timeout"]),
                          (90_000_000, None))
+
+    def test_what_is_not_there_in_time_is_named(self):
+        said = self.complaint(124, "event", "wait", "go", "--timeout", "10ms")
+        self.assertIn("event go is not set yet", said)
+        self.b.ctl("start", "web")
+        self.assertIn("web is up still", self.complaint(124, "wait", "web", "--timeout", "10ms"))
+        with self.assertRaisesRegex(dbus.exceptions.DBusException, 'no shutdown "sideways"'):
+            self.b.call("Shutdown", "sa{sv}", "sideways", {})
 
     def test_reasons_are_sentences(self):
         b = self.b

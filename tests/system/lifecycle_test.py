@@ -167,6 +167,17 @@ class Life(BoardTest):
         b.ctl("stop", "good")
         b.ctl("is-active", "good", code=3)
 
+    def test_a_stopped_process_ends_when_told_to(self):
+        for as_nobody in (False, True):
+            with self.subTest(as_nobody=as_nobody):
+                b = self.board(as_nobody=as_nobody)
+                b.shell("one", "exec sleep 600", service="stop-timeout = '1h'")
+                b.start()
+                b.ctl("start", "one")
+                os.kill(b.main_pid("one"), signal.SIGSTOP)
+                b.ctl("stop", "one", "--timeout", "60s")
+                self.assertEqual(b.get("one", "Result"), "success")
+
     def test_a_process_that_ignores_term_is_killed(self):
         b = self.board()
         b.shell("stubborn", f"trap '' TERM; {b.note('ready')}; while :; do sleep 1; done",
