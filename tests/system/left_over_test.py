@@ -30,7 +30,7 @@ class WithoutProc(BoardTest):
         b.target("plain", "stubborn", "other")
         b.start()
         self.wait_until(lambda: b.state("default") == "up", b.overview)
-        self.assertEqual(b.log().count("/proc is not mounted"), 1)
+        self.wait_until(lambda: b.log().count("/proc is not mounted") == 1, b.overview)
         for name in ("plain", "stubborn"):
             b.ctl("stop", name)
             self.assertEqual(b.state(name), "down")
