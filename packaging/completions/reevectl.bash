@@ -14,7 +14,7 @@ _reevectl() {
                 ;;
             --system | --user) connection+=("$word") ;;
             --root | -t | --timeout | --state | --kind | -p | --property | -n | --lines | --run | \
-                --name | --with | --description | --directory | --uid | --gid | -s | --signal | \
+                --name | --with | --description | --directory | --uid | --gid | -s | --signal | --at | \
                 --whom) index=$((index + 1)) ;;
             -*) ;;
             *)

@@ -79,6 +79,21 @@ class Json(BoardTest):
         self.tell("stats", "stats")
         self.assertEqual(self.tell("version", "version")["manager"]["pid"], self.b.pid)
 
+    def test_what_has_no_definition(self):
+        self.b.unit("broken", "[service]\ncommand = 3\n")
+        (self.b.units / "hidden.toml").symlink_to("/dev/null")
+        self.b.stop()
+        self.b.start()
+        for name in ("broken", "hidden"):
+            for verb, code in (("status", 3), ("show", 0), ("why", 0)):
+                with self.subTest(f"{verb} {name}"):
+                    self.tell(verb, verb, name, code=code)
+            self.tell("is-active", "is-active", name, code=3)
+        self.tell("list", "list")
+        self.tell("status", "status", code=None)
+        self.tell("plan", "plan")
+        self.tell("change", "start", "broken", code=4)
+
     def test_logs_are_one_object_a_line(self):
         self.wait_until(lambda: "hello" in self.b.ctl("logs", "web").out, self.b.overview)
         lines = self.b.ctl("--json", "logs", "web").out.splitlines()
