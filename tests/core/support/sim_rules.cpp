@@ -49,9 +49,9 @@ void Rules::note(const Event& event, const std::vector<Action>& actions, TimePoi
     if (const auto* set = std::get_if<ApplySet>(&event)) {
         note_definitions(*set, now);
     }
-    if (const auto* add = std::get_if<AddUnit>(&event)) define(add->unit);
+    if (const auto* add = std::get_if<AddUnit>(&event)) define(add->unit, now);
     if (const auto* run = std::get_if<RunRequest>(&event)) {
-        if (!refused_.contains(run->caller.id)) define(run->unit);
+        if (!refused_.contains(run->caller.id)) define(run->unit, now);
     }
     if (const auto* mark = std::get_if<EventRequest>(&event)) graph_.marks[mark->name] = mark->set;
     if (const auto* shutdown = std::get_if<ShutdownRequest>(&event)) {
@@ -188,11 +188,19 @@ void Rules::trigger(const std::string& name) {
     triggered_.insert(name);
 }
 
-void Rules::define(const units::UnitPtr& unit) {
+// True if it is another definition than the unit had, or has in its run.
+bool Rules::define(const units::UnitPtr& unit, TimePoint now) {
     for (const auto& alias : unit->aliases) graph_.set_alias(alias, unit->name);
     auto& node = graph_.nodes[graph_.by_name(unit->name)];
-    node.current = unit;
     graph_.links_changed();
+    if (node.current && same_definition(*node.current, *unit)) return false;
+    node.current = unit;
+    node.defined = now;
+    node.starts.clear();  // not counted where the old definition had no limit
+    if (is_running(node.state)) return !same_definition(*node.of_run, *unit);
+    node.forgotten = true;  // another definition is another try
+    node.reset = false;
+    return true;
 }
 
 void Rules::note_definitions(const ApplySet& set, TimePoint now) {
@@ -206,16 +214,7 @@ void Rules::note_definitions(const ApplySet& set, TimePoint now) {
     graph_.drop_aliases();
     std::set<std::string> changed;
     for (const auto& unit : set.units) {
-        const auto& before = graph_.nodes[graph_.by_name(unit->name)].current;
-        if (before && same_definition(*before, *unit)) continue;
-        define(unit);
-        auto& node = graph_.nodes[graph_.by_name(unit->name)];
-        const bool back = is_running(node.state) && same_definition(*node.of_run, *unit);
-        if (!back) changed.insert(unit->name);  // else it runs with that very one
-        node.defined = now;
-        node.forgotten = true;  // another definition is another try
-        node.reset = false;
-        node.starts.clear();
+        if (define(unit, now)) changed.insert(unit->name);
     }
     for (const auto& name : set.masked) {
         auto& node = graph_.nodes[graph_.by_name(name)];

@@ -58,7 +58,7 @@ private:
     void note_moves(const std::vector<core::Action>& actions);
     void note_request(const core::Event& event);
     void note_definitions(const core::ApplySet& set, core::TimePoint now);
-    void define(const units::UnitPtr& unit);
+    bool define(const units::UnitPtr& unit, core::TimePoint now);
     void begin_request(const core::Caller& caller, Kind kind);
     void forget_counters(const std::string& name);
     void trigger(const std::string& name);
