@@ -1,6 +1,7 @@
 #include "tests/core/support/sim_graph.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace reeve::sim {
 
@@ -91,8 +92,8 @@ void Graph::link() {
     stale_ = false;
     for (auto& node : nodes) {
         node.needs.clear();
-        for (auto* links :
-             {&node.pulls, &node.goes_with, &node.before, &node.after, &node.conflicts}) {
+        for (auto* links : {&node.pulls, &node.pulled_by, &node.goes_with, &node.before,
+                            &node.after, &node.conflicts}) {
             links->clear();
         }
     }
@@ -143,6 +144,7 @@ void Graph::link_node(std::size_t index) {
     };
     const auto want = [&](std::size_t from, std::size_t to) {
         nodes[from].pulls.push_back(to);
+        nodes[to].pulled_by.push_back(from);
         const auto& wanting = nodes[from].definition();
         if (wanting && wanting->kind == units::Kind::target) implied_.push_back({from, to});
     };
@@ -155,6 +157,7 @@ void Graph::link_node(std::size_t index) {
             case Relation::binds_to:
                 need(index, other, link.relation == Relation::binds_to, link.ordered);
                 nodes[index].pulls.push_back(other);
+                nodes[other].pulled_by.push_back(index);
                 break;
             case Relation::requisite: need(index, other, true, link.ordered); break;
             case Relation::wants: want(index, other); break;
@@ -170,6 +173,7 @@ void Graph::link_node(std::size_t index) {
                 if (!definition->enabled) break;
                 need(other, index, false, link.ordered);
                 nodes[other].pulls.push_back(index);
+                nodes[index].pulled_by.push_back(other);
                 break;
             case Relation::on_failure:
             case Relation::on_success: break;
@@ -285,12 +289,15 @@ void Graph::came_up(std::size_t index) {
 bool Graph::own_reason(const Engine& engine, std::size_t index, bool surely) {
     const auto& node = look(engine, index);
     const bool runs = is_running(node.state);
-    // A lost gate may have asked it down only later within this call.
-    const bool gated = surely && runs && within_call && node.gate_took;
-    if ((node.asked == Asked::down && !gated) || node.bounce || node.masked) return true;
+    const bool doubt = surely && runs && within_call;
+    const bool asked_later = doubt && (wishes_move || node.gate_took);
+    if ((node.asked == Asked::down && !asked_later) || node.bounce || node.masked) return true;
+    if (runs && !node.current) return true;
     // Within this call the join may have ended, and with it what was wanted for its sake.
-    const bool joined = surely && within_call && joining;
-    if (runs && (!node.current || (!node.wanted && !gated && !joined))) return true;
+    const auto unwanted_later = [&] {
+        return wishes_move || joining || lost_to_a_gate(engine, index);
+    };
+    if (runs && !node.wanted && !(doubt && unwanted_later())) return true;
     if (!surely && (shutting_down || (runs && node.moves))) return true;
     if (!runs) return false;
     const auto& predicates = *node.of_run->predicates;
@@ -299,6 +306,20 @@ bool Graph::own_reason(const Engine& engine, std::size_t index, bool surely) {
         if (surely ? gate == Truth::no : gate != Truth::yes) return true;
     }
     return bond_lost(node);
+}
+
+bool Graph::lost_to_a_gate(const Engine& engine, std::size_t index) {
+    std::vector<std::size_t> left{index};
+    std::set<std::size_t> seen{index};
+    while (!left.empty()) {
+        const auto i = left.back();
+        left.pop_back();
+        if (look(engine, i).gate_took) return true;
+        for (const auto by : nodes[i].pulled_by) {
+            if (seen.insert(by).second) left.push_back(by);
+        }
+    }
+    return false;
 }
 
 bool Graph::must_go(const Engine& engine, std::size_t index, bool surely) {

@@ -58,6 +58,7 @@ struct Node {
     };
     std::vector<Need> needs;                 // requires, binds-to, requisite
     std::vector<std::size_t> pulls;          // requires, binds-to, wants
+    std::vector<std::size_t> pulled_by;      // the same seen from the other end
     std::vector<std::size_t> goes_with;      // requires, binds-to, requisite, part-of
     std::vector<std::size_t> before, after;  // those that come before and after it in order
     std::vector<std::size_t> conflicts;
@@ -77,6 +78,7 @@ public:
     bool shutting_down = false;
     bool joining = false;               // of the shutdown, or it was at the beginning of this call
     bool within_call = false;           // what the engine says may be later than what is looked at
+    bool wishes_move = false;           // likewise, of what is asked and wanted
     std::map<std::string, bool> marks;  // events set by request
 
     std::size_t by_name(const std::string& name);  // makes one when there is none
@@ -96,6 +98,8 @@ public:
 
     // §3, over all nodes: which differ from what the engine says? npos: none does.
     std::size_t wrongly_wanted();
+    // It, or what pulls it, was asked down by the loss of a gate, perhaps late in this call.
+    bool lost_to_a_gate(const core::Engine& engine, std::size_t index);
     // §5. `surely`: no doubt allowed; otherwise everything that may be a reason counts.
     bool must_go(const core::Engine& engine, std::size_t index, bool surely);
     // The unit that is the cause of it; npos: it need not go.

@@ -240,7 +240,7 @@ TimePoint Rules::advance(TimePoint now) {
 
 void Rules::check(const Engine& engine, const Action& action, TimePoint told) {
     const TimePoint now = advance(told);
-    unsure_ = at_++ < sure_from_;
+    graph_.wishes_move = unsure_ = at_++ < sure_from_;
     if (const auto* report = std::get_if<Report>(&action)) {
         on(engine, *report, now);
     } else if (const auto* answer = std::get_if<Answer>(&action)) {
@@ -398,7 +398,7 @@ void Rules::check_start(const Engine& engine, std::size_t index, TimePoint now) 
     // A gate that held may be lost again within the same call, and then asks it down.
     const bool gated = node.gate_took;
     if (node.asked == Asked::down && !gated && !unsure_) fail("is asked down");
-    if (!node.wanted && !gated && !unsure_) fail("nobody wants it");
+    if (!node.wanted && !unsure_ && !graph_.lost_to_a_gate(engine, index)) fail("nobody wants it");
     if (graph_.shutting_down) {
         if (!wanted_at_shutdown(node.name)) fail("a shutdown is under way");
         return check_limit(graph_.nodes[index], now);
