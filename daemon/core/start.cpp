@@ -103,7 +103,8 @@ void World::hold_back(Unit& unit) {
 // What was got for the start is given back.
 void World::give_up_start(Unit& unit) {
     if (std::exchange(unit.tests, Tests::none) == Tests::asked) ++unit.lost_tests;
-    if (unit.leases != Leases::none && !unit.machine.left_over()) return_leases(unit);
+    const bool kept = unit.leases != Leases::refused && unit.machine.left_over();
+    if (unit.leases != Leases::none && !kept) return_leases(unit);
     if (idle_.erase(&unit) > 0 || unit.machine.idle_waits()) {
         unit.machine.forget_idle();
         deadlines.set(unit, unit.machine.next_deadline());
@@ -177,15 +178,12 @@ void World::judge_tests(Unit& unit, const std::vector<std::string>* existing) {
 
 bool World::leases_let_start(Unit& unit) {
     if (unit.file()->leases.empty()) return true;
-    switch (unit.leases) {
-        case Leases::held: return true;
-        case Leases::asked:
-        case Leases::refused: return false;
-        case Leases::none: break;
-    }
+    if (unit.leases == Leases::held) return true;
     wait_for(unit, "leases");
-    unit.leases = Leases::asked;
-    out_.emplace_back(AskLeases{unit.id});
+    if (unit.leases == Leases::none) {
+        unit.leases = Leases::asked;
+        out_.emplace_back(AskLeases{unit.id});
+    }
     return false;
 }
 
