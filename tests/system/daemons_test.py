@@ -60,6 +60,8 @@ class Daemons(BoardTest):
                 text = text.replace(f"@{key}@", str(value))
             (self.etc / file).write_text(text)
         self.b.unit(name, (UNITS / f"{name}.toml").read_text())
+        # It is killed again and again; by itself it would wait for up to half a minute.
+        self.b.unit(f"{name}.toml.d/kills.toml", "[service]\nbackoff = { max = '1s' }\n")
         self.name = name
         return self.b.start()
 
