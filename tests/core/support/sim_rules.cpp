@@ -33,6 +33,7 @@ void Rules::note(const Event& event, const std::vector<Action>& actions, TimePoi
     touched_.clear();
     refused_.clear();
     triggered_.clear();
+    conflicts_go_ = false;
     for (const auto index : moving_) {
         graph_.nodes[index].moves = graph_.nodes[index].came_up = false;
     }
@@ -126,6 +127,7 @@ void Rules::note_request(const Event& event) {
                     heard = heard && (!e.only_if_running || is_running(node.state));
                 }
                 if (heard) forget_counters(e.unit);
+                conflicts_go_ = conflicts_go_ || heard;
                 // Of one without an id nobody learns whether it was refused.
                 if (heard && e.caller.id != RequestId{}) node.reset = false;
             }
@@ -650,10 +652,22 @@ void Rules::finish(const Engine& engine, TimePoint told) {
         auto& node = graph_.nodes[index];
         if (node.known && node.asked == Asked::down) node.kept = false;
     }
+    drop_kept(engine);
     since_sweep_ += 4;
     if (since_sweep_ < graph_.nodes.size()) return;
     since_sweep_ = 0;
     sweep(engine, now);
+}
+
+// What is asked down without a report of its own: by a start that it conflicts with, or for a gate.
+void Rules::drop_kept(const Engine& engine) {
+    const bool by_a_start = conflicts_go_ || !triggered_.empty() || new_units_;
+    for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+        auto& node = graph_.nodes[i];
+        if (!node.kept || !node.definition()) continue;
+        const bool gated = node.definition()->predicates->gate_lost == units::GateLost::stop;
+        if ((by_a_start || gated) && graph_.look(engine, i).asked == Asked::down) node.kept = false;
+    }
 }
 
 void Rules::sweep(const Engine& engine, TimePoint now) {

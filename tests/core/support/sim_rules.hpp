@@ -62,6 +62,7 @@ private:
     void begin_request(const core::Caller& caller, Kind kind);
     void forget_counters(const std::string& name);
     void trigger(const std::string& name);
+    void drop_kept(const core::Engine& engine);
 
     void on(const core::Engine& engine, const core::Report& report, core::TimePoint now);
     void on(const core::Engine& engine, const core::Answer& answer, core::TimePoint now);
@@ -89,6 +90,7 @@ private:
     std::set<core::RequestId> closed_;
     std::set<core::RequestId> refused_;  // within this call
     std::set<std::string> triggered_;    // likewise
+    bool conflicts_go_ = false;          // likewise: something was started by request
     std::vector<std::size_t> touched_;
     std::vector<std::size_t> moving_;
     std::size_t at_ = 0;         // the action that is looked at, and from which on in this call …
