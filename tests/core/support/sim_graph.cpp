@@ -289,7 +289,7 @@ void Graph::came_up(std::size_t index) {
 bool Graph::own_reason(const Engine& engine, std::size_t index, bool surely) {
     const auto& node = look(engine, index);
     const bool runs = is_running(node.state);
-    const bool doubt = surely && runs && within_call;
+    const bool doubt = surely && within_call;
     const bool asked_later = doubt && (wishes_move || node.gate_took);
     if ((node.asked == Asked::down && !asked_later) || node.bounce || node.masked) return true;
     if (runs && !node.current) return true;
