@@ -92,9 +92,13 @@ TEST(Trap17, ChildSeesExactlyItsDescriptorsAndOurNumberOfThemStaysFlat) {
         const auto extra = b.start(std::move(plan));
         b.wait<Started>(plain);
         b.wait<Started>(extra);
-        EXPECT_EQ(open_descriptors(std::to_string(b.children.pid_of(plain))), (std::set{0, 1, 2}));
-        EXPECT_EQ(open_descriptors(std::to_string(b.children.pid_of(extra))),
-                  (std::set{0, 1, 2, 7}));
+        // Its own loader opens some more for a moment.
+        const auto has_only = [&](core::ProcessRef process, const std::set<int>& declared) {
+            const std::string pid = std::to_string(b.children.pid_of(process));
+            return b.turn([&] { return open_descriptors(pid) == declared; });
+        };
+        EXPECT_TRUE(has_only(plain, {0, 1, 2}));
+        EXPECT_TRUE(has_only(extra, {0, 1, 2, 7}));
         b.children.signal(plain, SIGKILL);
         b.children.signal(extra, SIGKILL);
         b.wait<Ended>(plain);
