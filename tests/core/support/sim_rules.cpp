@@ -394,6 +394,10 @@ void Rules::check_start(const Engine& engine, std::size_t index, TimePoint now) 
     const auto fail = [&](const std::string& why) {
         throw Violation{node.id, "starts, but " + why};
     };
+    // What a trigger reaches is decided later in the call than its report: by then a unit that
+    // ended has its new definition.
+    if (node.reset && !node.lifted)
+        for (const auto& name : triggered_) forget_counters(name);
     if (!node.current) fail("has no definition");
     if (node.masked) fail("is masked");
     if (node.reset && !node.lifted) fail("it was reset, and nobody has asked for it since");
