@@ -5,7 +5,7 @@ build_packages=(g++ cmake ninja-build pkg-config libsystemd-dev libtomlplusplus-
 
 test_packages=(ccache clang clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev binutils
     libgtest-dev libgmock-dev librapidcheck-dev python3 python3-dbus python3-gi python3-systemd
-    dbus-daemon dbus-bin systemd libglib2.0-bin procps util-linux socat)
+    python3-jsonschema dbus-daemon dbus-bin systemd libglib2.0-bin procps util-linux socat)
 
 # The daemons that the tests run from unit files of their own; their services are never started.
 daemon_packages=(redis-server nginx dnsmasq-base lighttpd memcached chrony privoxy logrotate)

@@ -36,6 +36,7 @@ as_user() {
 }
 finish() {
     umount -R "$root/proc" "$root/sys" "$root/dev" 2>/dev/null || true
+    umount "$root" 2>/dev/null || true
     rm -rf --one-file-system "$root"
 }
 trap finish EXIT
@@ -54,6 +55,7 @@ nothing_left() { [ -z "$(left_running)" ] || fail "left running after $1: $(left
 
 say "debootstrap"
 debootstrap --variant=minbase bookworm "$root" http://deb.debian.org/debian >/dev/null
+mount --bind "$root" "$root"  # what a namespace of mounts in it needs
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"

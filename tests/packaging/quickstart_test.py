@@ -48,8 +48,11 @@ class QuickStart(unittest.TestCase):
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_as_an_ordinary_user(self):
-        self.check(self.quickstart(
-            prefix=["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]))
+        nobody = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        if subprocess.run([*nobody, "/usr/bin/test", "-x", ROOT / "packaging/quickstart.sh"],
+                          check=False).returncode != 0:
+            self.skipTest(f"{ROOT} lies where only root can look")
+        self.check(self.quickstart(prefix=nobody))
 
     def test_stay_leaves_a_board_that_can_be_stopped_as_it_says(self):
         told = self.quickstart("--stay")
