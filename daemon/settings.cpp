@@ -1,6 +1,5 @@
 #include "daemon/settings.hpp"
 
-#include <algorithm>
 #include <functional>
 
 #include "daemon/process_plan.hpp"
@@ -59,26 +58,18 @@ std::string take_unit_path(const Node& node, Settings& settings) {
     return {};
 }
 
-units::Entry& table_of(units::Node& root, std::string_view key) {
-    if (units::Entry* const found = root.find(key)) return *found;
-    const auto place = std::ranges::lower_bound(root.entries, key, {}, &units::Entry::key);
-    units::Entry& made = *root.entries.emplace(place);
-    made.key = key;
-    return made;
-}
-
 // A table of a unit file, for all services. What is in it is checked when the file is read.
 Take service_default(const char* key) {
     return [key](const Node& node, Settings& settings) -> std::string {
         if (node.type != Type::table) return "a table";
-        table_of(table_of(settings.defaults, "service").value, key).value = node;
+        settings.defaults.at("service").value.at(key).value = node;
         return {};
     };
 }
 
 std::string log_default(const Node& node, Settings& settings) {
     if (node.type != Type::table) return "a table such as { to = [\"file\"] }";
-    table_of(settings.defaults, "log").value = node;
+    settings.defaults.at("log").value = node;
     return {};
 }
 

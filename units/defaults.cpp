@@ -1,24 +1,10 @@
 #include "units/defaults.hpp"
 
-#include <algorithm>
-#include <utility>
-
 #include "units/read_unit.hpp"
 
 namespace reeve::units {
 
 namespace {
-
-Entry& insert(Node& table, Entry entry) {
-    const auto place = std::ranges::lower_bound(table.entries, entry.key, {}, &Entry::key);
-    return *table.entries.insert(place, std::move(entry));
-}
-
-Entry named(std::string key) {
-    Entry entry;
-    entry.key = std::move(key);
-    return entry;
-}
 
 // Problems are told of the unit's files only: what comes from elsewhere stands where [service]
 // does.
@@ -39,7 +25,7 @@ void fill(Node& into, const Node& from) {
     for (const Entry& entry : from.entries) {
         Entry* const own = into.find(entry.key);
         if (own == nullptr) {
-            insert(into, entry);
+            into.insert(entry);
         } else if (own->value.type == Node::Type::table && entry.value.type == Node::Type::table) {
             fill(own->value, entry.value);
         }
@@ -49,15 +35,12 @@ void fill(Node& into, const Node& from) {
 }  // namespace
 
 std::vector<Problem> check_defaults(const Node& defaults, const std::string& file) {
-    Entry command = named("command");
-    command.value.type = Node::Type::array;
-    command.value.items.emplace_back();
-    command.value.items.back().type = Node::Type::string;
-    command.value.items.back().text = "/bin/true";
     Node root = defaults;
-    Entry* const service = root.find("service");
-    insert(service != nullptr ? service->value : insert(root, named("service")).value,
-           std::move(command));
+    Node& command = root.at("service").value.at("command").value;
+    command.type = Node::Type::array;
+    command.items.emplace_back();
+    command.items.back().type = Node::Type::string;
+    command.items.back().text = "/bin/true";
     return read_unit("defaults", root, {file}, {}).problems;
 }
 

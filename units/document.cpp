@@ -1,6 +1,7 @@
 #include "units/document.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace reeve::units {
 
@@ -12,6 +13,18 @@ const Entry* Node::find(std::string_view key) const {
 Entry* Node::find(std::string_view key) {
     const auto found = std::ranges::lower_bound(entries, key, {}, &Entry::key);
     return found != entries.end() && found->key == key ? &*found : nullptr;
+}
+
+Entry& Node::at(std::string_view key) {
+    if (Entry* const found = find(key)) return *found;
+    Entry made;
+    made.key = key;
+    return insert(std::move(made));
+}
+
+Entry& Node::insert(Entry entry) {
+    const auto place = std::ranges::lower_bound(entries, entry.key, {}, &Entry::key);
+    return *entries.insert(place, std::move(entry));
 }
 
 std::string printable(std::string_view text) {

@@ -27,6 +27,10 @@ struct Node {
     // The entry of a table; nullptr: none.
     [[nodiscard]] const Entry* find(std::string_view key) const;
     Entry* find(std::string_view key);
+    // The same; made when it is not there, as an empty table that stands nowhere.
+    Entry& at(std::string_view key);
+    // Adds an entry to a table that has none of its key.
+    Entry& insert(Entry entry);
 };
 
 struct Entry {

@@ -12,11 +12,6 @@ Entry* find_table(Node& root, std::string_view key) {
     return entry != nullptr && entry->value.type == Node::Type::table ? entry : nullptr;
 }
 
-void insert(Node& table, Entry entry) {
-    const auto place = std::ranges::lower_bound(table.entries, entry.key, {}, &Entry::key);
-    table.entries.insert(place, std::move(entry));
-}
-
 void erase(Node& table, std::string_view key) {
     std::erase_if(table.entries, [&](const Entry& entry) { return entry.key == key; });
 }
@@ -72,7 +67,7 @@ void make_list(const Row& row, Node& node) {
 void merge_key(std::string_view table, Node& into, Entry entry) {
     Entry* old = into.find(entry.key);
     if (old == nullptr) {
-        insert(into, std::move(entry));
+        into.insert(std::move(entry));
         return;
     }
     const Row* row = find_row(table, entry.key);
@@ -85,7 +80,7 @@ void merge_key(std::string_view table, Node& into, Entry entry) {
         from.type == Node::Type::table) {
         for (Entry& inner : from.entries) {
             erase(old->value, inner.key);
-            insert(old->value, std::move(inner));
+            old->value.insert(std::move(inner));
         }
     } else if (row != nullptr && row->adds && from.type == old->value.type &&
                from.type == Node::Type::array) {
@@ -113,7 +108,7 @@ void merge(Node& root, Node drop_in, const std::vector<std::string>& files,
         Entry* old = find_table(root, table.key);
         if (old == nullptr || table.value.type != Node::Type::table) {
             erase(root, table.key);
-            insert(root, std::move(table));
+            root.insert(std::move(table));
             continue;
         }
         for (Entry& entry : table.value.entries) merge_key(table.key, old->value, std::move(entry));
