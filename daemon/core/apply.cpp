@@ -28,7 +28,7 @@ void World::on(const ApplySet& set) {
         unit->masked = masked.contains(name);
         if (unit->definition && !named.contains(name)) undefine(*unit);
         // Masked until now, and no file came in its place: nothing of it is remembered.
-        if (!unit->definition && !unit->masked) unit->asked = Asked::none;
+        if (!unit->masked && !named.contains(name)) unit->asked = Asked::none;
     }
     std::set<std::string_view> changed;
     for (const units::UnitPtr& each : set.units)

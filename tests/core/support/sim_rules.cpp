@@ -670,7 +670,11 @@ void Rules::drop_kept(const Engine& engine) {
         auto& node = graph_.nodes[i];
         if (!node.kept || !node.definition()) continue;
         const bool gated = node.definition()->predicates->gate_lost == units::GateLost::stop;
-        if ((by_a_start || gated) && graph_.look(engine, i).asked == Asked::down) node.kept = false;
+        if (!by_a_start && !gated) continue;
+        const auto& seen = graph_.look(engine, i);
+        // One start of this call may have asked it down, and the next cleared that.
+        const bool down_and_back = by_a_start && !node.conflicts.empty() && !seen.wanted;
+        if (seen.asked == Asked::down || down_and_back) node.kept = false;
     }
 }
 
