@@ -238,15 +238,18 @@ bool wantable(const Node& node) {
 
 }  // namespace
 
+bool Graph::is_kept(const Node& node) {
+    const auto& definition = node.definition();
+    return wantable(node) && node.asked == Asked::none && node.kept && definition &&
+           !definition->stop_when_unneeded && (node.wanted || !node.kept_in_doubt);
+}
+
 std::size_t Graph::wrongly_wanted() {
     std::vector<std::size_t> found;
     std::vector<bool> wanted(nodes.size());
     for (std::size_t i = 0; i < nodes.size(); ++i) {
-        const auto& node = nodes[i];
-        const auto& definition = node.definition();
-        const bool kept =
-            node.asked == Asked::none && node.kept && definition && !definition->stop_when_unneeded;
-        if ((node.asked != Asked::up && !kept) || !wantable(node)) continue;
+        const bool asked_up = nodes[i].asked == Asked::up && wantable(nodes[i]);
+        if (!asked_up && !is_kept(nodes[i])) continue;
         wanted[i] = true;
         found.push_back(i);
     }

@@ -28,6 +28,7 @@ struct Node {
     core::TimePoint up_since = core::TimePoint::max();
     core::TimePoint next_start{};
     bool kept = false;
+    bool kept_in_doubt = false;  // the engine knows; it shows in what is wanted
     bool bounce = false;
     bool reset = false;   // down by reset-failed …
     bool lifted = false;  // … and since then something may have asked for it
@@ -96,6 +97,8 @@ public:
     void changed() { ++epoch_; }
     Node& look(const core::Engine& engine, std::size_t index);
 
+    // §3: wanted because it ran, and nobody asked for anything else.
+    static bool is_kept(const Node& node);
     // §3, over all nodes: which differ from what the engine says? npos: none does.
     std::size_t wrongly_wanted();
     // It, or what pulls it, was asked down by the loss of a gate, perhaps late in this call.

@@ -298,6 +298,7 @@ void Rules::on(const Engine& engine, const Report& report, TimePoint now) {
         node.of_run = node.current;
         node.run = report.run;
         node.kept = true;
+        node.kept_in_doubt = false;
         node.starts.push_back(now);
         ++starts;
         bind(node);
@@ -665,16 +666,15 @@ void Rules::finish(const Engine& engine, TimePoint told) {
 
 // What is asked down without a report of its own: by a start that it conflicts with, or for a gate.
 void Rules::drop_kept(const Engine& engine) {
-    const bool by_a_start = conflicts_go_ || !triggered_.empty() || new_units_;
+    const std::size_t started = triggered_.size() + (conflicts_go_ ? 1 : 0) + (new_units_ ? 1 : 0);
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
         auto& node = graph_.nodes[i];
         if (!node.kept || !node.definition()) continue;
         const bool gated = node.definition()->predicates->gate_lost == units::GateLost::stop;
-        if (!by_a_start && !gated) continue;
-        const auto& seen = graph_.look(engine, i);
+        if (started == 0 && !gated) continue;
+        if (graph_.look(engine, i).asked == Asked::down) node.kept = false;
         // One start of this call may have asked it down, and the next cleared that.
-        const bool down_and_back = by_a_start && !node.conflicts.empty() && !seen.wanted;
-        if (seen.asked == Asked::down || down_and_back) node.kept = false;
+        if (started > 1 && !node.conflicts.empty()) node.kept_in_doubt = true;
     }
 }
 
