@@ -92,7 +92,9 @@ void Rules::note_moves(const std::vector<Action>& actions) {
         if (!node) continue;
         // What ends with an old definition wants others no more from then on.
         const bool stale = is_running(report->from) && node->of_run != node->current;
-        if (stale && !is_running(report->to)) sure_from_ = std::max(sure_from_, i + 1);
+        // What was to come back and is skipped, or fails its assert, comes to rest: it too.
+        const bool rests = !is_running(report->from) && is_at_rest(report->to);
+        if ((stale && !is_running(report->to)) || rests) sure_from_ = std::max(sure_from_, i + 1);
         moving_.push_back(graph_.by_name(node->name));
         graph_.nodes[moving_.back()].moves = true;
     }
