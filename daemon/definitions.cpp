@@ -85,7 +85,8 @@ void Definitions::read(const core::Engine& engine, Done done) {
             Plan plan = compare(engine, *set, event);
             pending_bad_ = bad_files(*set);
             done(std::move(plan), std::move(event));
-        });
+        },
+        Worker::Chain::definitions);
 }
 
 // Refused: a file that is new or was good has a problem now. One that was bad already when the

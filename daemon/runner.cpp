@@ -255,16 +255,22 @@ void Runner::on(const core::ShutdownComplete& action) {
     if (!action.in_time) log::warn("shutdown: not all units ended in time");
     constexpr std::chrono::seconds patience{2};
     rest_until_ = now() + patience;
-    if (!runs_.signal_everything(SIGTERM)) return loop_.exit(0);
-    log::info("shutdown: some processes are left; TERM to them, then KILL");
+    const bool some_live = runs_.signal_everything(SIGTERM);
+    if (!some_live && runs_.is_tidy()) return loop_.exit(0);
+    if (some_live) log::info("shutdown: some processes are left; TERM to them, then KILL");
     loop_.set_timer_handler([this] { look_at_the_rest(); });
     loop_.arm(now());
 }
 
-// What no unit accounts for any more: nobody tells of its end, so it is looked for.
+// What no unit accounts for any more: nobody tells of its end, so it is looked for. And folders are
+// removed off the loop.
 void Runner::look_at_the_rest() {
     using namespace std::chrono_literals;
-    if (!runs_.signal_everything(now() >= *rest_until_ ? SIGKILL : 0)) return loop_.exit(0);
+    const bool late = now() >= *rest_until_;
+    const bool some_live = runs_.signal_everything(late ? SIGKILL : 0);
+    if (!some_live && !runs_.is_tidy() && late)
+        log::warn("shutdown: not every runtime-directory could be removed in time");
+    if (!some_live && (runs_.is_tidy() || late)) return loop_.exit(0);
     if (now() >= *rest_until_ + 2s) {
         log::warn("shutdown: some processes do not even die of KILL; ending without them");
         return loop_.exit(0);

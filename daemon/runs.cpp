@@ -22,6 +22,12 @@ namespace {
 // Starts that are made ready before a thread is there for them; a plan takes more than a kilobyte.
 constexpr std::size_t most_waiting = 32;
 
+// The folders of a unit are made and removed in turn, also across its runs.
+Worker::Chain folders_of(core::UnitId unit) {
+    return Worker::Chain{static_cast<std::uint64_t>(Worker::Chain::first_unit) +
+                         static_cast<std::uint32_t>(unit)};
+}
+
 std::string hex16(std::uint64_t value) {
     return fmt::format("{:016x}", value);
 }
@@ -89,10 +95,11 @@ void Runs::no_hindrance(Live& live) {
 }
 
 std::optional<Runs::HeldSpawn> Runs::take_held(Live& live, core::ProcessRef process) {
-    const auto is_it = [&](const HeldSpawn& held) { return held.action.process == process; };
-    if (std::ranges::none_of(live.seldom->held, is_it)) return std::nullopt;
+    if (live.seldom->held.empty()) return std::nullopt;  // nearly always
     auto& held = live.seldom.edit().held;
-    const auto found = std::ranges::find_if(held, is_it);
+    const auto found =
+        std::ranges::find(held, process, [](const HeldSpawn& each) { return each.action.process; });
+    if (found == held.end()) return std::nullopt;
     HeldSpawn taken = *found;
     held.erase(found);
     if (live.seldom->empty()) live.seldom = {};
@@ -172,7 +179,8 @@ void Runs::prepare(core::UnitId unit, Live& live) {
         },
         [this, outcome, unit, run = live.run] {
             prepared(unit, run, std::move(outcome->error), std::move(outcome->variables));
-        });
+        },
+        folders_of(unit));
 }
 
 void Runs::prepared(core::UnitId unit, core::RunId run, std::string error, Environment variables) {
@@ -214,12 +222,17 @@ void Runs::end(const core::EndRun& action) {
     else
         containment_.leave(action.unit);
     logs_.end_run(action.unit);
-    const auto& names = live.definition->service->surroundings->runtime_directory;
-    if (!names.empty())
-        worker_.submit([names, base = places_.runtime_base] { remove_directories(base, names); },
-                       nullptr);
+    remove_folders(action.unit, *live.definition);
     live_.erase(it);
     tell_.facts_changed(action.unit);
+}
+
+void Runs::remove_folders(core::UnitId unit, const units::UnitFile& definition) {
+    const auto& names = definition.service->surroundings->runtime_directory;
+    if (names.empty()) return;
+    ++removals_;
+    worker_.submit([names, base = places_.runtime_base] { remove_directories(base, names); },
+                   [this] { --removals_; }, folders_of(unit));
 }
 
 void Runs::forget(core::UnitId unit) {

@@ -53,6 +53,8 @@ public:
     void accounts_changed();         // runs that wait for one look again
     // The last step of a shutdown, to whatever still lives. False: nothing does.
     bool signal_everything(int signal);
+    // No runtime-directory is still to be removed.
+    [[nodiscard]] bool is_tidy() const { return removals_ == 0; }
 
     [[nodiscard]] bus::UnitFacts facts(core::UnitId unit) const;
     [[nodiscard]] const os::Children& children() const { return children_; }
@@ -96,6 +98,7 @@ private:
     static std::vector<HeldSpawn> take_held(Live& live);
     static std::optional<HeldSpawn> take_held(Live& live, core::ProcessRef process);
     Live* find(core::UnitId unit, core::RunId run);
+    void remove_folders(core::UnitId unit, const units::UnitFile& definition);
     void prepare(core::UnitId unit, Live& live);
     void prepared(core::UnitId unit, core::RunId run, std::string error, Environment variables);
     // Now, or when those before it have been handed to a thread.
@@ -134,6 +137,7 @@ private:
     os::Containment containment_;
     os::Children children_;
     os::MainFinder main_finder_;
+    std::size_t removals_ = 0;  // under way, of runtime-directory
     bool told_short_of_descriptors_ = false;
 };
 

@@ -2,13 +2,18 @@
 
 #include <csignal>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
+#include <vector>
 
+#include "hal/posix/callback.hpp"
+#include "hal/posix/check.hpp"
 #include "hal/posix/log.hpp"
 
 namespace reeve {
@@ -23,6 +28,7 @@ constexpr std::chrono::seconds idle_life{2};
 struct Job {
     std::function<void()> work;
     std::function<void()> done;
+    Worker::Chain chain{};
 };
 
 }  // namespace
@@ -31,34 +37,34 @@ struct Worker::Shared {
     std::mutex mutex;
     std::condition_variable more;
     std::deque<Job> jobs;
+    std::vector<Chain> busy;  // chains of which a job runs
     unsigned threads = 0;
     unsigned idle = 0;
-    std::chrono::steady_clock::time_point last_progress;
+    core::TimePoint last_progress;
     os::Loop* loop = nullptr;  // nullptr: the worker is gone, results are dropped
+
+    // The first that need not wait for another of its chain.
+    std::deque<Job>::iterator next() {
+        return std::ranges::find_if(jobs, [&](const Job& job) {
+            return job.chain == Chain::none || std::ranges::find(busy, job.chain) == busy.end();
+        });
+    }
 };
-
-Worker::Worker(os::Loop& loop) : loop_{loop}, shared_{std::make_shared<Shared>()} {
-    shared_->loop = &loop_;
-}
-
-Worker::~Worker() {
-    const std::lock_guard lock{shared_->mutex};
-    shared_->loop = nullptr;
-    shared_->jobs.clear();
-    shared_->more.notify_all();
-}
 
 namespace {
 
 // Waits for a job; false: idle for too long, or the worker is gone.
 bool take(Worker::Shared& shared, std::unique_lock<std::mutex>& lock, Job& job) {
+    const auto due = [&] { return !shared.loop || shared.next() != shared.jobs.end(); };
     ++shared.idle;
-    shared.more.wait_for(lock, idle_life, [&] { return !shared.loop || !shared.jobs.empty(); });
+    const bool in_time = shared.more.wait_for(lock, idle_life, due);
     --shared.idle;
-    if (!shared.loop || shared.jobs.empty()) return false;
-    job = std::move(shared.jobs.front());
-    shared.jobs.pop_front();
-    shared.last_progress = std::chrono::steady_clock::now();
+    if (!in_time || !shared.loop) return false;
+    const auto next = shared.next();
+    job = std::move(*next);
+    shared.jobs.erase(next);
+    if (job.chain != Worker::Chain::none) shared.busy.push_back(job.chain);
+    shared.last_progress = os::Loop::now();
     return true;
 }
 
@@ -76,30 +82,99 @@ void thread_main(const std::shared_ptr<Worker::Shared>& shared) {
         lock.unlock();
         run(job);
         lock.lock();
+        std::erase(shared->busy, job.chain);
         // Posting under the lock: the loop outlives the worker, and the worker its lock.
         if (shared->loop && job.done) shared->loop->post(std::move(job.done));
+        job = {};
     }
     --shared->threads;
 }
 
 }  // namespace
 
-void Worker::submit(std::function<void()> job, std::function<void()> done) {
-    const std::lock_guard lock{shared_->mutex};
-    shared_->jobs.push_back({std::move(job), std::move(done)});
-    const bool stuck = std::chrono::steady_clock::now() - shared_->last_progress > patience;
-    const bool grow = shared_->threads == 0 || (shared_->idle == 0 && stuck);
-    if (grow && shared_->threads < most_threads) {
-        sigset_t all;
-        sigset_t old;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &old);  // signals are the loop's alone
-        ++shared_->threads;
-        shared_->last_progress = std::chrono::steady_clock::now();
-        std::thread{[shared = shared_] { thread_main(shared); }}.detach();
-        ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
+struct Worker::Impl {
+    explicit Impl(os::Loop& on);
+
+    void look();  // whether the jobs that wait need another thread; with the lock
+    bool add_thread() const;
+    void arm();
+
+    os::Loop& loop;
+    std::shared_ptr<Shared> shared = std::make_shared<Shared>();
+    posix::SourcePtr timer;  // while jobs wait
+    bool armed = false;
+};
+
+Worker::Impl::Impl(os::Loop& on) : loop{on} {
+    shared->loop = &loop;
+    sd_event_source* source = nullptr;
+    posix::check_sd(sd_event_add_time(
+                        loop.get(), &source, CLOCK_MONOTONIC, UINT64_MAX, 1'000,
+                        [](sd_event_source*, std::uint64_t, void* impl) {
+                            auto& self = *static_cast<Impl*>(impl);
+                            return posix::guarded("worker", [&] {
+                                const std::lock_guard lock{self.shared->mutex};
+                                self.armed = false;
+                                self.look();
+                            });
+                        },
+                        this),
+                    "add timer");
+    timer.reset(source);
+    posix::check_sd(sd_event_source_set_enabled(source, SD_EVENT_OFF), "add timer");
+}
+
+bool Worker::Impl::add_thread() const {
+    sigset_t all;
+    sigset_t old;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &old);  // signals are the loop's alone
+    bool made = true;
+    try {
+        std::thread{[shared = shared] { thread_main(shared); }}.detach();
+    } catch (const std::system_error& e) {  // tried again when the timer fires
+        log::warn("worker: cannot start a thread: {}", e.what());
+        made = false;
     }
-    shared_->more.notify_one();
+    ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
+    return made;
+}
+
+void Worker::Impl::look() {
+    if (shared->next() == shared->jobs.end()) return;
+    const bool stuck = os::Loop::now() - shared->last_progress >= patience;
+    const bool grow = shared->threads == 0 || (shared->idle == 0 && stuck);
+    if (grow && shared->threads < most_threads && add_thread()) {
+        ++shared->threads;
+        shared->last_progress = os::Loop::now();
+    }
+    if (shared->threads < most_threads) arm();
+}
+
+void Worker::Impl::arm() {
+    if (std::exchange(armed, true)) return;
+    const auto now = os::Loop::now();
+    const auto at = std::max(shared->last_progress + patience, now + patience / 10);
+    const auto time = static_cast<std::uint64_t>(at.time_since_epoch().count());
+    posix::check_sd(sd_event_source_set_time(timer.get(), time), "set timer");
+    posix::check_sd(sd_event_source_set_enabled(timer.get(), SD_EVENT_ONESHOT), "arm timer");
+}
+
+Worker::Worker(os::Loop& loop) : impl_{std::make_unique<Impl>(loop)} {}
+
+Worker::~Worker() {
+    const std::lock_guard lock{impl_->shared->mutex};
+    impl_->shared->loop = nullptr;
+    impl_->shared->jobs.clear();
+    impl_->shared->more.notify_all();
+}
+
+void Worker::submit(std::function<void()> job, std::function<void()> done, Chain chain) {
+    Shared& shared = *impl_->shared;
+    const std::lock_guard lock{shared.mutex};
+    shared.jobs.push_back({std::move(job), std::move(done), chain});
+    impl_->look();
+    shared.more.notify_one();
 }
 
 }  // namespace reeve

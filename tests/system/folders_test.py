@@ -60,6 +60,19 @@ class Folders(BoardTest):
         self.wait_until(lambda: not run.exists(), b.overview)
         self.assertTrue((victim / "c" / "kept").exists())
 
+    def test_they_are_gone_when_the_manager_is(self):
+        b = self.board()
+        names = [f"s{n}" for n in range(4)]
+        for name in names:
+            b.shell(name, "for i in $(seq 300); do : > $RUNTIME_DIRECTORY/$i; done; exec sleep 600",
+                    service=f"runtime-directory = ['{name}']")
+        b.target(*names)
+        b.start()
+        folders = [b.runtime / name for name in names]
+        self.wait_until(lambda: all((f / "300").exists() for f in folders), b.overview)
+        b.stop()
+        self.assertEqual([f for f in folders if f.exists()], [])
+
 
 if __name__ == "__main__":
     main()
