@@ -74,6 +74,13 @@ struct Header {
     Unplaced unplaced[unplaced_kept];
 };
 
+// One word, so that one store moves it: the sequence number of the last event whose actions are all
+// carried out, and of the event after it how many actions were begun.
+inline constexpr unsigned actions_bits = 20;
+constexpr std::uint64_t progress_of(std::uint64_t event, std::uint64_t actions_of_next) noexcept {
+    return event << actions_bits | actions_of_next;
+}
+
 inline constexpr std::size_t slots_at = 8192;
 inline constexpr std::uint32_t most_slots = 1U << 17U;
 inline constexpr std::size_t mapped_size = slots_at + most_slots * sizeof(Slot);
