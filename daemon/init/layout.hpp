@@ -49,7 +49,9 @@ struct alignas(64) Slot {
 };
 static_assert(sizeof(Slot) == 64);
 
-// An exit that belonged to no slot: of an orphan, or of a forking daemon before it was known.
+// An exit that belonged to no slot: of an orphan, or of a forking daemon before it was known. The
+// keeper looks through the slots, stores the exit here, and looks again; who stores the pid of a
+// process that is not its child into a slot looks here afterwards. So one of the two sees it.
 struct Unplaced {
     std::int32_t pid;
     std::uint32_t reserved;
@@ -69,8 +71,12 @@ struct Header {
     std::uint64_t handled;        // sequence number of the last event that is done with
     std::uint64_t died_at;        // CLOCK_MONOTONIC ns: when the last manager was reaped; 0: none
     std::uint64_t next_unplaced;  // counts them; the place is the rest by `unplaced_kept`
-    // Of test builds: the manager kills itself at the point `kill_at`, after `kill_skip` others.
+    // Of test builds: the manager kills itself at the point `kill_at` (-1: at none), after
+    // `kill_skip` others.
     std::int32_t kill_at, kill_skip;
+    // Of the keeper, for the manager:
+    std::uint64_t stuck_limit;  // ns to arm `busy_fd` with
+    std::uint64_t core_limit;   // soft RLIMIT_CORE of the services; the manager's own is lowered
     Unplaced unplaced[unplaced_kept];
 };
 

@@ -21,8 +21,8 @@ enum class Message : std::uint32_t {
     drop = 2,       // keys
     give_back = 3,  // answered with fds…, fds_end; the keeper goes on keeping them
     ready = 4,      // the manager has taken over
-    ended = 5,      // keys[0]: exit code; the keeper exits with it once the manager has gone
-    reexec = 6,     // a path of `count` bytes in `keys`: start that binary in my place, now
+    ended = 5,   // keys[0]: exit code, keys[1] if there: LastStep; done when the manager has gone
+    reexec = 6,  // a path of `count` bytes in `keys`: start that binary in my place, now
     // to the manager
     fds = 16,  // keys with descriptors
     fds_end = 17,
@@ -37,7 +37,16 @@ struct Packet {
 };
 inline constexpr std::uint32_t most_path = sizeof(Packet::keys);
 
-// What a descriptor is, as its key says. Unit 0: the manager's own.
+// What PID 1 does after the end; a guest exits with the code whatever is asked.
+enum class LastStep : std::uint64_t {
+    exit = 0,  // PID 1 of the machine: power off
+    poweroff = 1,
+    reboot = 2,
+    halt = 3,
+    kexec = 4,
+};
+
+// What a descriptor is, as its key says. No key is 0. Unit 0: the manager's own.
 enum class Kind : std::uint8_t {
     out_pipe = 1,  // read ends
     err_pipe = 2,
