@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "hal/posix/escaped.hpp"
+
 namespace reeve::units {
 
 const Entry* Node::find(std::string_view key) const {
@@ -27,32 +29,17 @@ Entry& Node::insert(Entry entry) {
     return *entries.insert(place, std::move(entry));
 }
 
-std::string printable(std::string_view text) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (c == '\n')
-            out += "\\n";
-        else if (byte < 0x20 || byte == 0x7F)
-            out.append({'\\', 'x', digits[byte >> 4U], digits[byte & 15U]});
-        else
-            out += c;
-    }
-    return out;
-}
-
 std::string in_quotes(std::string_view text) {
     constexpr std::size_t longest = 60;
     std::string out = "\"";
     std::size_t shown = 0;
     for (const char c : text) {
         const bool begins = (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;  // a character
-        if (begins && shown++ == longest) return out + "…\"";
+        if (begins && shown++ == longest) return posix::escaped(out) + "…\"";
         if (c == '"' || c == '\\') out += '\\';
-        out.append(printable({&c, 1}));
+        out += c;
     }
-    return out + '"';
+    return posix::escaped(out) + '"';
 }
 
 std::string describe(const Node& node) {

@@ -59,8 +59,6 @@ ParsedDocument parse_document(std::string_view text, std::uint16_t file = 0);
 
 // "5", "true", "\"5 parsecs\"", "a list": what was found, for a problem. Safe to print.
 std::string describe(const Node& node);
-// Control characters escaped: fit for one line of a terminal.
-std::string printable(std::string_view text);
 // In double quotes, control characters escaped, cut after 60 characters.
 std::string in_quotes(std::string_view text);
 

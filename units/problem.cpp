@@ -1,8 +1,8 @@
 #include "units/problem.hpp"
 
-#include "hal/posix/escaped.hpp"
-
 #include <algorithm>
+
+#include "hal/posix/escaped.hpp"
 
 namespace reeve::units {
 

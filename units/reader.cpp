@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "hal/posix/escaped.hpp"
 #include "units/names.hpp"
 #include "units/specifiers.hpp"
 #include "units/values.hpp"
@@ -15,7 +16,7 @@ Reader::Reader(std::string_view name, const LoadOptions& options,
 Reader::Scope::Scope(Reader& reader, std::string_view key)
     : reader_{reader}, length_{reader.key_.size()} {
     if (length_ != 0) reader_.key_ += '.';
-    reader_.key_ += printable(key);
+    reader_.key_ += posix::escaped(key);
 }
 
 void Reader::complain(const Node& where, std::string text, Severity severity) {

@@ -3,6 +3,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "hal/posix/escaped.hpp"
 #include "units/document.hpp"
 #include "units/text_scan.hpp"
 
@@ -157,7 +158,7 @@ std::string sentence(std::string_view description) {
     std::string text = "syntax: ";
     constexpr std::string_view opening = "Error while ";
     if (description.starts_with(opening)) description.remove_prefix(opening.size());
-    return text.append(printable(description));
+    return text.append(posix::escaped(description));
 }
 
 }  // namespace

@@ -139,8 +139,9 @@ TEST(Rare, CopiesShareUntilOneIsWrittenTo) {
 
 TEST(Document, MessagesFitOnOneLine) {
     EXPECT_EQ(error_of("[a\n"), "1:3: syntax: parsing table header: expected ']', saw '\\n'");
-    EXPECT_EQ(error_of("a = tru\n"), "1:8: syntax: parsing boolean: expected 'true', saw 'tru\\n'");
-    EXPECT_EQ(in_quotes("a\n\"b\\\x01"), "\"a\\n\\\"b\\\\\\x01\"");
+    EXPECT_EQ(error_of("a = tru\n"),
+              "1:8: syntax: parsing boolean: expected 'true', saw 'tru\\x0a'");
+    EXPECT_EQ(in_quotes("a\n\"b\\\x01"), "\"a\\x0a\\\"b\\\\\\x01\"");
     EXPECT_EQ(in_quotes(std::string(100, 'x')), "\"" + std::string(60, 'x') + "…\"");
 }
 
