@@ -70,6 +70,7 @@ FileText read_text(const std::string& path) {
         if (count == 0 || (count > 0 && static_cast<std::size_t>(count) < room)) break;
         room = 4096;
     }
+    if (result.text.size() > max_text) return failed("larger than 1 MiB");
     if (result.text.empty()) result.kind = FileText::Kind::masked;
     return result;
 }

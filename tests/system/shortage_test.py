@@ -42,10 +42,10 @@ class Failures(BoardTest):
         b.start()
         for name, path, said in (("fifo", fifo, "not a regular file"),
                                  ("device", "/dev/zero", "not a regular file"),
-                                 ("missing", missing, "No such file or directory")):
+                                 ("missing", missing, "cannot read: No such file or directory")):
             with self.subTest(name):
                 text = b.ctl("start", name, code=1).err
-                self.assertIn(f"cannot read environment-file {path}: {said};", text)
+                self.assertIn(f"environment-file {path}: {said};", text)
 
     def test_a_failed_start_names_the_program_and_the_folder(self):
         b = self.board()
