@@ -16,8 +16,9 @@ struct CheckReport {
 };
 
 // Without paths: checks the folders of `options` as a whole. With paths: the folders among them
-// come before those of `options` on the search path, each file replaces the unit of its name, and
-// only problems of these folders and files (and their drop-ins) are told.
+// come before those of `options` on the search path, each file replaces the unit of its name, a
+// drop-in (or a folder of them) is laid over its unit, and only problems of these folders and files
+// (and their drop-ins) are told, and their units counted.
 CheckReport check(const std::vector<std::filesystem::path>& paths, const LoadOptions& options);
 
 // One problem a line, ending in a newline each; empty: none.

@@ -58,6 +58,36 @@ TEST(Check, OfWhatIsNotThereOrNoUnitFileSaysSo) {
                             "letters, digits, : _ . - \\ and one @"));
 }
 
+TEST(Check, OfADropInLaysItOverItsUnit) {
+    const Folder folder;
+    folder.write("etc/web.toml", "[service]\ncommand = [\"/bin/true\"]\n");
+    folder.write("etc/web.toml.d/10.toml", "[service]\nenvironment = { X = \"1\" }\n");
+    folder.write("lib/db.toml", "[target]\n");
+    folder.write("new/db.toml.d/10.toml", "[unit]\nafter = 5\n");
+    folder.write("new/dc.toml.d/10.toml", "[unit]\nafter = [\"db\"]\n");
+    CheckReport report = check({folder.path("etc/web.toml.d/10.toml")}, folder.options());
+    EXPECT_THAT(lines(report.problems, folder), IsEmpty());
+    EXPECT_EQ(report.units, 1U);
+    for (const char* asked : {"new/db.toml.d", "new/db.toml.d/", "new/db.toml.d/10.toml"}) {
+        report = check({folder.path(asked)}, folder.options());
+        EXPECT_THAT(lines(report.problems, folder),
+                    ElementsAre("new/db.toml.d/10.toml:2:9: unit.after: found 5, expected a list "
+                                "of names such as [\"network\"]"))
+            << asked;
+    }
+    report = check({folder.path("new/dc.toml.d/10.toml")}, folder.options());
+    EXPECT_THAT(lines(report.problems, folder),
+                ElementsAre("new/dc.toml.d: warning: there is no such unit"));
+}
+
+TEST(Check, CountsWhatItWasAskedForOnly) {
+    const Folder folder;
+    folder.write("lib/db.toml", "[target]\n");
+    folder.write("new/web.toml", "[target]\n");
+    EXPECT_EQ(check({folder.path("new/web.toml")}, folder.options()).units, 1U);
+    EXPECT_EQ(check({}, folder.options()).units, 1U);
+}
+
 TEST(Check, WarningsAloneAreGood) {
     const Folder folder;
     folder.write("etc/a.toml", "[unit]\ngate = [\"event:x\"]\n[target]\n");
