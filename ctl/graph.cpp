@@ -76,6 +76,11 @@ bool Graph::knows(std::string_view name) const {
     return names_.find(name) != names_.end();
 }
 
+const std::string* Graph::unusable(std::string_view name) const {
+    const auto found = unusable_.find(name);
+    return found != unusable_.end() ? &found->second : nullptr;
+}
+
 std::string Graph::name_of(std::string_view name_or_alias) const {
     const auto found = names_.find(name_or_alias);
     return found != names_.end() ? found->second : std::string{name_or_alias};
@@ -102,9 +107,12 @@ void Graph::grow(std::string& out, const std::string& unit, bool forward, const 
             is_need(edge.relation) && !(forward ? needs(edge.unit) : needed_by(edge.unit)).empty();
         const bool again =
             followed && std::find(shown.begin(), shown.end(), edge.unit) != shown.end();
+        const std::string* const why = unusable(edge.unit);
+        const std::string missing =
+            knows(edge.unit) ? "" : " (" + (why != nullptr ? *why : "missing") + ")";
         out += indent + (last ? "└─ " : "├─ ") + edge.relation + (forward ? " " : " of ") +
-               printable(edge.unit) + (edge.ordered ? "" : " (no order)") +
-               (knows(edge.unit) ? "" : " (missing)") + (again ? " (as above)" : "") + "\n";
+               printable(edge.unit) + (edge.ordered ? "" : " (no order)") + missing +
+               (again ? " (as above)" : "") + "\n";
         if (followed && !again) {
             grow(out, edge.unit, forward, indent + (last ? "   " : "│  "), shown);
         }

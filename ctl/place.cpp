@@ -1,5 +1,6 @@
 #include "ctl/place.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -74,6 +75,10 @@ Place Place::find(const Arguments& arguments) {
     place.bus = arguments.value(Opt::bus).value_or("");
     place.offline = arguments.has(Opt::root);
     place.root = arguments.value(Opt::root).value_or("");
+    struct stat root {};
+    if (place.offline && (::stat(place.root.c_str(), &root) != 0 || !S_ISDIR(root.st_mode))) {
+        throw usage_error("--root: found \"" + place.root + "\", expected a folder");
+    }
     while (place.root.ends_with('/')) place.root.pop_back();
 
     const std::string runtime = place.system ? system_runtime : user_runtime();

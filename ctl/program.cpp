@@ -8,6 +8,7 @@
 #include "ctl/help.hpp"
 #include "ctl/json.hpp"
 #include "ctl/text.hpp"
+#include "units/names.hpp"
 
 namespace reeve::ctl {
 
@@ -37,7 +38,12 @@ void check_usage(const Command& command, const Arguments& arguments) {
 const Command& command_of(const Arguments& arguments) {
     const Command* command = find_command(arguments.verb);
     if (command == nullptr) {
-        throw usage_error("no verb \"" + arguments.verb + "\"; see reevectl --help");
+        std::vector<std::string_view> verbs;
+        for (const Command& known : command_table()) verbs.push_back(known.verb);
+        const auto near = units::nearest(arguments.verb, verbs);
+        throw usage_error("no verb \"" + arguments.verb + "\"; " +
+                          (near.empty() ? "" : "did you mean " + std::string{near} + "? ") +
+                          "see reevectl --help");
     }
     return *command;
 }
@@ -85,8 +91,14 @@ int run_program(std::span<const char* const> words) {
     bool json = false;
     try {
         try {
-            for (const std::string_view word : words) json = json || word == "--json";
-            return dispatch(Arguments::parse(words));
+            // In case the words cannot be parsed; what follows "--" is not for us.
+            for (const std::string_view word : words) {
+                if (word == "--") break;
+                json = json || word == "--json";
+            }
+            const Arguments arguments = Arguments::parse(words);
+            json = arguments.has(Opt::json);
+            return dispatch(arguments);
         } catch (const Failure& failure) {
             return report(failure, json);
         } catch (const std::exception& e) {

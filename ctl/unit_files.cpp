@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <system_error>
 
 #include "ctl/detail.hpp"
 #include "ctl/unit_info.hpp"
@@ -93,17 +94,24 @@ std::string read_file(const std::string& path) {
 
 void write_file(const std::string& path, const std::string& text) {
     const fs::path target{path};
-    fs::create_directories(target.parent_path());
     const std::string beside =
         (target.parent_path() / ("." + target.filename().string())).string() + "." +
         std::to_string(::getpid());
-    {
+    try {
+        fs::create_directories(target.parent_path());
         const posix::Fd fd{posix::check(
-            ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), "open a file")};
-        write_all(fd.get(), text, "write a file");
-        posix::check(::fsync(fd.get()), "write a file to the disk");
+            ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), "open")};
+        write_all(fd.get(), text, "write");
+        posix::check(::fsync(fd.get()), "write to the disk");
+        posix::check(::rename(beside.c_str(), path.c_str()), "put in place");
+    } catch (const std::system_error& error) {
+        ::unlink(beside.c_str());
+        const bool denied = error.code() == std::errc::permission_denied ||
+                            error.code() == std::errc::operation_not_permitted;
+        throw Failure{denied ? code::refused : code::failed, "CannotWrite",
+                      "cannot write " + path + ": " + error.code().message() +
+                          (denied ? "; try as root or as the owner of the folder" : "")};
     }
-    posix::check(::rename(beside.c_str(), path.c_str()), "put a file in place");
 }
 
 }  // namespace reeve::ctl

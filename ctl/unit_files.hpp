@@ -24,8 +24,8 @@ std::optional<UnitFiles> search_unit_files(const std::vector<std::string>& folde
 
 // Throws Failure: cannot be read.
 std::string read_file(const std::string& path);
-// Makes the folder, writes beside, renames: nobody ever sees half a file. Throws
-// std::system_error.
+// Makes the folder, writes beside, renames: nobody ever sees half a file. Throws Failure: cannot be
+// written.
 void write_file(const std::string& path, const std::string& text);
 
 }  // namespace reeve::ctl

@@ -71,6 +71,17 @@ TEST_F(Files, AreWrittenWholeOrNotAtAll) {
     EXPECT_EQ(entries, 1U);  // nothing half-written is left beside it
 }
 
+TEST_F(Files, ThatCannotBeWrittenAreNamed) {
+    const std::string target = write("web.toml") + "/web.toml.d/50-enabled.toml";
+    try {
+        write_file(target, "[unit]\n");
+        FAIL() << "a file is no folder";
+    } catch (const Failure& failure) {
+        EXPECT_EQ(failure.code, code::failed);
+        EXPECT_EQ(failure.what(), "cannot write " + target + ": Not a directory");
+    }
+}
+
 TEST_F(Files, LogsOfSeveralUnitsAreSortedByTime) {
     write("log/a/current.1", "2026-11-21T10:00:01Z a[1] one\n");
     write("log/a/current", "2026-11-21T10:00:03Z a[2] three\n2026-11-21T10:00:05Z a[2] five\n");

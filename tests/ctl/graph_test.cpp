@@ -42,6 +42,18 @@ TEST(Graph, TellsWhatAUnitNeedsDownToTheLeaves) {
               "└─ after network\n");
 }
 
+TEST(Graph, TellsWhatCannotStartFromWhatIsNotThere) {
+    Graph graph;
+    graph.add(unit("web", {{"requires", "db"}, {"wants", "log"}}));
+    graph.add_unusable("db", "masked");
+    graph.finish();
+    EXPECT_EQ(graph.tree("web", true), "├─ requires db (masked)\n└─ wants log (missing)\n");
+    EXPECT_EQ(graph.tree("db", false), "└─ requires of web\n");
+    EXPECT_FALSE(graph.knows("db"));
+    EXPECT_EQ(*graph.unusable("db"), "masked");
+    EXPECT_EQ(graph.unusable("log"), nullptr);
+}
+
 TEST(Graph, WantedByIsTheOtherUnitsWant) {
     EXPECT_EQ(board().tree("default", true),
               "├─ wants db\n"

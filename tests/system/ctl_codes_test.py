@@ -123,6 +123,27 @@ class Codes(BoardTest):
             with self.subTest(verb):
                 self.assertIn("nothing", self.complaint(4, verb, "nothing"))
 
+    def test_what_cannot_start_is_told_from_what_is_not_there(self):
+        b = self.board()
+        (b.units / "hidden.toml").symlink_to("/dev/null")
+        b.unit("wrong", "[servce]\n")
+        b.shell("user", ":", unit="requires = ['hidden']\nafter = ['wrong']")
+        b.start()
+        self.assertIn("hidden cannot start: masked", b.ctl("deps", "hidden").out)
+        self.assertIn("requires of user", b.ctl("deps", "hidden").out)
+        self.assertIn("wrong cannot start: its file has problems", b.ctl("deps", "wrong").out)
+        self.assertIn("requires hidden (masked)", b.ctl("deps", "user").out)
+
+    def test_json_asked_of_a_command_is_not_asked_of_us(self):
+        self.assertEqual(self.b.ctl("run", "no-such-program", "--json", code=1).out, "")
+        self.assertEqual(self.b.ctl("run", "--", "no-such-program", "--json", code=1).out, "")
+        told = self.b.ctl("--json", "run", "no-such-program", code=1)
+        self.assertEqual(told.json["error"]["name"], "NotFound")
+        self.assertEqual(self.b.ctl("--frob", "--json", code=2).json["error"]["name"], "Usage")
+
+    def test_a_slip_is_seen(self):
+        self.assertIn("did you mean status?", self.complaint(2, "statsu"))
+
     def test_time_out_says_what_it_waits_for_and_the_want_stays(self):
         self.assertIn("event:go", self.complaint(124, "start", "gated", "--timeout", "100ms"))
         self.b.ctl("event", "set", "go")

@@ -67,6 +67,9 @@ class Root(unittest.TestCase):
         self.assertEqual(self.ctl("logs", "web", "-n", "1").stdout,
                          "2026-11-21T10:00:02Z web[2] two\n")
 
+    def test_a_root_that_is_not_there_is_told(self):
+        self.assertIn("expected a folder", self.ctl("--root", "/nowhere", "check", code=2).stderr)
+
     def test_what_needs_a_manager_says_so(self):
         self.assertIn("manager", self.ctl("start", "web", code=2).stderr)
 
