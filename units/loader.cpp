@@ -61,6 +61,7 @@ Loader::Loader(const LoadOptions& options, UnitSet& set)
 
 void Loader::load_all() {
     load_templates();
+    want_customised();
     for (const auto& [name, file] : folders_.files())
         if (!is_template(name)) load_file(name, file);
     work_off();
@@ -164,6 +165,14 @@ void Loader::load_template(const std::string& name, const std::string& file) {
     });
     if (placed && trial.unit->enabled && !made.default_instance.empty())
         wanted_.push_back(name + made.default_instance);
+}
+
+// Whoever writes drop-ins for an instance means it to be there: `reevectl enable getty@tty2`.
+void Loader::want_customised() {
+    for (const std::string_view name : folders_.with_drop_ins())
+        if (is_instance(name) && templates_.contains(template_of(name)) &&
+            !folders_.files().contains(name))
+            wanted_.emplace_back(name);
 }
 
 Loader::Template* Loader::template_of_name(std::string_view instance) {

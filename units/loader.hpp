@@ -41,7 +41,6 @@ private:
         std::string name;
         Source source;
         std::string default_instance;
-        std::vector<std::string> aliases;  // "tty@"
         std::size_t instances = 0;
     };
 
@@ -51,6 +50,7 @@ private:
     void load_file(const std::string& name, const std::string& file);
     void load_template(const std::string& name, const std::string& file);
     void load_templates();
+    void want_customised();
     void load_instance_of(Template& of, const std::string& name);
     void take(const std::string& name, ReadResult result);
     void refer_to_all(UnitFile& unit);

@@ -86,6 +86,18 @@ class BesideAManager(BoardTest):
         b.ctl("apply")
         b.wait_state("web", "up")
 
+    def test_an_instance_is_enabled_by_its_name(self):
+        b = self.board()
+        b.shell("tty@", "exec sleep 1000", unit="wanted-by = ['default']")
+        b.target()
+        b.start()
+        b.ctl("--unit-path", b.units, "enable", "tty@2")
+        b.ctl("apply")
+        b.wait_state("tty@2", "up")
+        b.ctl("disable", "tty@2")
+        b.ctl("apply")
+        self.assertEqual(b.state("tty@2"), "up")  # it runs on
+
 
 class Ssh(BoardTest):
     """-H with an ssh that runs the command here."""

@@ -149,9 +149,22 @@ TEST(Load, InstancesOfAMaskedTemplateAreMasked) {
     EXPECT_TRUE(folder.load().masked.contains("tty@1"));
 }
 
-// "`NAME@i` exists once it is referred to or asked for, `NAME@i.toml` replaces it".
-// "`NAME@.toml` is a template; `NAME@i` exists once it is referred to or asked for, `NAME@i.toml`
-// replaces it for that instance, `NAME@` alone means `default-instance`, else is an error."
+// "`NAME@i` exists once it is referred to, asked for or has drop-ins of its own".
+TEST(Load, AnInstanceWithDropInsOfItsOwnExists) {
+    const Folder folder;
+    folder.write("lib/tty@.toml", "[unit]\nwanted-by = [\"default\"]\n[target]\n");
+    folder.write("lib/tty@2.toml.d/50-enabled.toml", "[unit]\nenabled = true\n");
+    folder.write("lib/tty@.toml.d/10.toml", "[unit]\ndescription = \"x\"\n");
+    folder.write("lib/nothing@2.toml.d/10.toml", "[unit]\nenabled = true\n");
+    const UnitSet set = folder.load();
+    ASSERT_EQ(set.units.size(), 1U);
+    EXPECT_TRUE(set.units.contains("tty@2"));
+    EXPECT_THAT(lines(set.problems, folder),
+                ElementsAre("lib/nothing@2.toml.d: warning: there is no such unit"));
+}
+
+// "`NAME@.toml` is a template; `NAME@i` exists once it is referred to […], `NAME@i.toml` replaces
+// it for that instance, `NAME@` alone means `default-instance`, else is an error."
 TEST(Load, InstancesExistWhenTheyAreReferredTo) {
     const Folder folder;
     folder.write("lib/tty@.toml",
