@@ -125,14 +125,14 @@ void Definitions::taken(const Plan& plan) {
     pending_bad_.clear();
 }
 
-std::vector<units::UnitPtr> Definitions::instance(const std::string& name) {
+Definitions::Instance Definitions::instance(const std::string& name) {
     units::UnitSet scratch;
     const units::UnitPtr unit = units::load_instance(scratch, options_, name);
     for (const auto& problem : scratch.problems) log::warn("{}", to_string(problem));
-    if (!unit) return {};
+    if (!unit) return {name, {}};
     instances_.insert(unit->name);
-    std::vector<units::UnitPtr> made;
-    for (const auto& [key, each] : scratch.units) made.push_back(each);
+    Instance made{unit->name, {}};
+    for (const auto& [key, each] : scratch.units) made.units.push_back(each);
     return made;
 }
 

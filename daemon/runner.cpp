@@ -318,11 +318,13 @@ void Runner::check_accounts() {
     }
 }
 
-void Runner::refer_to(const std::string& unit) {
-    if (unit.find('@') == std::string::npos || engine_.find(unit)) return;
-    for (auto& made : definitions_.instance(unit))
-        if (!engine_.find(made->name)) feed(core::AddUnit{std::move(made)});
+std::string Runner::refer_to(const std::string& unit) {
+    if (unit.find('@') == std::string::npos || engine_.find(unit)) return unit;
+    auto [meant, made] = definitions_.instance(unit);
+    for (auto& each : made)
+        if (!engine_.find(each->name)) feed(core::AddUnit{std::move(each)});
     pump();  // the caller asks for it next
+    return meant;
 }
 
 void Runner::plan(std::function<void(std::string)> done) {

@@ -32,8 +32,7 @@ std::string controlled_unit(Call& call, const std::string& name, const std::stri
     auto unit = engine.find(name);
     const bool controls_all = context.access.may_control(call.caller);
     if (!unit && controls_all) {
-        context.backend.refer_to(name);
-        unit = engine.find(name);
+        unit = engine.find(context.backend.refer_to(name));
     }
     if (!unit) {
         throw Refusal{api::error::no_such_unit, unknown_unit_text(context.backend, name)};

@@ -134,6 +134,16 @@ class Codes(BoardTest):
         self.assertIn("wrong cannot start: its file has problems", b.ctl("deps", "wrong").out)
         self.assertIn("requires hidden (masked)", b.ctl("deps", "user").out)
 
+    def test_a_bare_template_name_means_its_default_instance(self):
+        b = self.b
+        b.shell("tty@", "exec sleep 1000", unit="default-instance = 'one'")
+        b.ctl("apply")
+        b.ctl("start", "tty@")
+        self.assertEqual(b.state("tty@one"), "up")
+        b.ctl("start", "tty@")
+        b.ctl("stop", "tty@")
+        self.assertEqual(b.state("tty@one"), "down")
+
     def test_json_asked_of_a_command_is_not_asked_of_us(self):
         self.assertEqual(self.b.ctl("run", "no-such-program", "--json", code=1).out, "")
         self.assertEqual(self.b.ctl("run", "--", "no-such-program", "--json", code=1).out, "")
