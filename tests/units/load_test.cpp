@@ -149,7 +149,6 @@ TEST(Load, InstancesOfAMaskedTemplateAreMasked) {
     EXPECT_TRUE(folder.load().masked.contains("tty@1"));
 }
 
-// "`NAME@i` exists once it is referred to, asked for or has drop-ins of its own".
 TEST(Load, AnInstanceWithDropInsOfItsOwnExists) {
     const Folder folder;
     folder.write("lib/tty@.toml", "[unit]\nwanted-by = [\"default\"]\n[target]\n");
@@ -163,8 +162,9 @@ TEST(Load, AnInstanceWithDropInsOfItsOwnExists) {
                 ElementsAre("lib/nothing@2.toml.d: warning: there is no such unit"));
 }
 
-// "`NAME@.toml` is a template; `NAME@i` exists once it is referred to […], `NAME@i.toml` replaces
-// it for that instance, `NAME@` alone means `default-instance`, else is an error."
+// "`NAME@.toml` is a template; `NAME@i` exists once it is referred to, asked for or has drop-ins of
+// its own, `NAME@i.toml` replaces it for that instance, `NAME@` alone means `default-instance`,
+// else is an error."
 TEST(Load, InstancesExistWhenTheyAreReferredTo) {
     const Folder folder;
     folder.write("lib/tty@.toml",
