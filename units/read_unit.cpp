@@ -44,9 +44,11 @@ private:
                 const Entry* second = before ? first : entry;
                 if (before) first = entry;
                 const Reader::Scope scope{reader_, second->key};
+                const std::string place =
+                    first->file == second->file ? "" : " of " + unit_.files[first->file];
                 reader_.complain(*second, "a file holds one kind of thing, and this one has [" +
                                               first->key + "] at line " +
-                                              std::to_string(first->line) + " already");
+                                              std::to_string(first->line) + place + " already");
                 continue;
             }
             first = entry;

@@ -159,11 +159,12 @@ std::string explain_unknown_key(std::string_view table, std::string_view key) {
         if (find_row(other, key) != nullptr || is_group(other, key))
             return "unknown key here; it belongs in [" + std::string{other} + "]";
     std::vector<std::string_view> known;
+    const bool of_group = key.find('.') != std::string_view::npos;
     for (const Row* row : all_rows()) {
         if (row->table != table) continue;
         known.push_back(row->key);
         const auto dot = row->key.find('.');
-        if (dot != std::string_view::npos) known.push_back(row->key.substr(0, dot));
+        if (dot != std::string_view::npos && !of_group) known.push_back(row->key.substr(0, dot));
     }
     const std::string_view near = nearest(key, known);
     if (near.empty()) return "unknown key";

@@ -158,6 +158,8 @@ std::string sentence(std::string_view description) {
     std::string text = "syntax: ";
     constexpr std::string_view opening = "Error while ";
     if (description.starts_with(opening)) description.remove_prefix(opening.size());
+    constexpr std::string_view inner = " (TOML_MAX_NESTED_VALUES)";  // no name of ours
+    if (description.ends_with(inner)) description.remove_suffix(inner.size());
     return text.append(posix::escaped(description));
 }
 

@@ -149,6 +149,16 @@ TEST(Load, InstancesOfAMaskedTemplateAreMasked) {
     EXPECT_TRUE(folder.load().masked.contains("tty@1"));
 }
 
+TEST(Load, ADropInOfAnotherKindNamesTheFileOfTheFirst) {
+    const Folder folder;
+    folder.write("lib/a.toml", "[target]\n");
+    folder.write("lib/a.toml.d/10.toml", "[device]\nclass = \"semaphore\"\n");
+    EXPECT_THAT(lines(folder.load().problems, folder),
+                ElementsAre("lib/a.toml.d/10.toml:1:2: device: a file holds one kind of thing, and "
+                            "this one has [target] at line 1 of " +
+                            folder.path("lib/a.toml") + " already"));
+}
+
 TEST(Load, AnInstanceWithDropInsOfItsOwnExists) {
     const Folder folder;
     folder.write("lib/tty@.toml", "[unit]\nwanted-by = [\"default\"]\n[target]\n");
