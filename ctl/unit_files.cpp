@@ -4,16 +4,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <map>
 #include <system_error>
 
 #include "ctl/detail.hpp"
+#include "ctl/text.hpp"
 #include "ctl/unit_info.hpp"
+#include "daemon/api/names.hpp"
 #include "hal/posix/check.hpp"
+#include "units/folders.hpp"
 #include "units/names.hpp"
 
 namespace reeve::ctl {
@@ -22,40 +23,39 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool exists(const std::string& path) {
-    return ::access(path.c_str(), F_OK) == 0;
-}
-
-// Drop-ins of NAME.toml.d in all folders: by file name, the folder earlier on the path counts.
-void add_drop_ins(const std::vector<std::string>& folders, const std::string& name,
-                  std::vector<std::string>& paths) {
-    std::map<std::string, std::string> by_file;
-    for (const auto& folder : folders) {
-        std::error_code error;
-        for (const auto& entry : fs::directory_iterator{folder + "/" + name + ".toml.d", error}) {
-            if (entry.path().extension() != ".toml") continue;
-            by_file.emplace(entry.path().filename().string(), entry.path().string());
-        }
+// Of a unit that the manager knows no files of (it is masked, has problems, or is an instance not
+// asked for yet): the folders that it reads.
+std::vector<std::string> folders_of(Context& context) {
+    if (context.arguments.has(Opt::unit_path) || context.place.offline)
+        return context.place.folders;
+    try {
+        Request request;
+        request.member = "Get";
+        request.interface = "org.freedesktop.DBus.Properties";
+        request.arguments = {api::interface::manager, "UnitPath"};
+        return context.client().call(std::move(request)).at(0).words();
+    } catch (const Failure&) {  // there is no manager
+        return context.place.folders;
     }
-    for (auto& [file, path] : by_file) paths.push_back(std::move(path));
 }
 
 }  // namespace
 
 std::optional<UnitFiles> search_unit_files(const std::vector<std::string>& folders,
                                            const std::string& unit) {
-    std::vector<std::string> names{unit};
-    if (units::is_instance(unit)) names.emplace_back(units::template_of(unit));
-    UnitFiles files{unit, {}};
-    for (const auto& name : names) {
-        for (const auto& folder : folders) {
-            const std::string path = folder + "/" + name + ".toml";
-            if (files.paths.empty() && exists(path)) files.paths.push_back(path);
-        }
-    }
-    if (files.paths.empty()) return std::nullopt;
-    std::reverse(names.begin(), names.end());  // drop-ins of the template come first
-    for (const auto& name : names) add_drop_ins(folders, name, files.paths);
+    std::vector<units::Problem> ignored;
+    units::Folders all{{folders.begin(), folders.end()}, ignored};
+    const bool is_instance = units::is_instance(unit);
+    auto own = all.files().find(unit);
+    if (own == all.files().end() && is_instance) own = all.files().find(units::template_of(unit));
+    if (own == all.files().end()) return std::nullopt;
+    UnitFiles files{unit, {own->second}};
+    const auto add_drop_ins = [&](std::string_view name) {
+        const auto& paths = all.drop_ins(name, ignored);
+        files.paths.insert(files.paths.end(), paths.begin(), paths.end());
+    };
+    if (is_instance) add_drop_ins(units::template_of(unit));
+    add_drop_ins(unit);
     return files;
 }
 
@@ -73,11 +73,12 @@ UnitFiles find_unit_files(Context& context, const std::string& unit) {
             if (!known_by_files || !context.place.host.empty()) throw;
         }
     }
-    auto files = search_unit_files(context.place.folders, unit);
+    const auto folders = folders_of(context);
+    auto files = search_unit_files(folders, unit);
     if (!files) {
         throw Failure{code::no_such_unit, "NoSuchUnit",
-                      "no file " + unit + ".toml in " + context.place.folders.front() +
-                          " and the folders after it"};
+                      "no file " + unit + ".toml in " + join(folders, ", ") +
+                          "; --unit-path DIR names another folder"};
     }
     return std::move(*files);
 }

@@ -39,6 +39,7 @@ public:
     bus::UnitFacts facts(core::UnitId unit) const override { return runs_.facts(unit); }
     void submit(core::Event request) override { feed(std::move(request)); }
     std::string refer_to(const std::string& unit) override;
+    std::vector<std::string> unit_path() const override { return options_.unit_path; }
     std::string problem_of(std::string_view name) const override {
         return definitions_.problem_of(name);
     }

@@ -50,6 +50,9 @@ public:
     // none.
     virtual std::string problem_of(std::string_view) const { return {}; }
 
+    // The folders unit files are searched in, in order.
+    virtual std::vector<std::string> unit_path() const { return {}; }
+
     // Hands a request to the core. Its answer, if any, comes through Bus::answer(), in this call
     // or later.
     virtual void submit(core::Event request) = 0;

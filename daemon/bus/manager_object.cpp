@@ -36,6 +36,14 @@ int get_system(sd_bus*, const char*, const char*, const char*, sd_bus_message* r
     return sd_bus_message_append(reply, "b", system ? 1 : 0);
 }
 
+int get_unit_path(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply,
+                  void* connection, sd_bus_error* error) noexcept {
+    return posix::answering(error, [&] {
+        append_list(reply, static_cast<Connection*>(connection)->context().backend.unit_path());
+        return 0;
+    });
+}
+
 int get_counts(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply,
                void* connection, sd_bus_error* error) noexcept {
     return posix::answering(error, [&] {
@@ -126,6 +134,7 @@ const sd_bus_vtable table[] = {
     SD_BUS_PROPERTY("Version", "s", get_version, 0, constant),
     SD_BUS_PROPERTY("Pid", "u", get_pid, 0, constant),
     SD_BUS_PROPERTY("System", "b", get_system, 0, constant),
+    SD_BUS_PROPERTY("UnitPath", "as", get_unit_path, 0, constant),
     SD_BUS_PROPERTY("Counts", "a{su}", get_counts, 0, 0),
     SD_BUS_VTABLE_END};
 

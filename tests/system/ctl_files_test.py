@@ -86,12 +86,24 @@ class BesideAManager(BoardTest):
         b.ctl("apply")
         b.wait_state("web", "up")
 
+    def test_files_of_what_cannot_run_are_found_where_this_manager_reads(self):
+        b = self.board()
+        b.unit("wrong", "[servce]\n")
+        b.shell("tty@", "exec sleep 1000")
+        (b.units / "hidden.toml").symlink_to("/dev/null")
+        b.start()
+        self.assertIn("[servce]", b.ctl("cat", "wrong").out)
+        self.assertIn("hidden.toml", b.ctl("cat", "hidden").out)
+        self.assertIn("sleep 1000", b.ctl("cat", "tty@").out)
+        self.assertIn("sleep 1000", b.ctl("cat", "tty@3").out)
+        self.assertIn(str(b.units), b.ctl("cat", "nothing", code=4).err)
+
     def test_an_instance_is_enabled_by_its_name(self):
         b = self.board()
         b.shell("tty@", "exec sleep 1000", unit="wanted-by = ['default']")
         b.target()
         b.start()
-        b.ctl("--unit-path", b.units, "enable", "tty@2")
+        b.ctl("enable", "tty@2")
         b.ctl("apply")
         b.wait_state("tty@2", "up")
         b.ctl("disable", "tty@2")
