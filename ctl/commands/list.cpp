@@ -1,8 +1,30 @@
 // list: all units, one a line.
+#include <algorithm>
+#include <iterator>
+
 #include "ctl/commands/verbs.hpp"
 #include "ctl/unit_info.hpp"
+#include "daemon/api/names.hpp"
 
 namespace reeve::ctl::commands {
+
+namespace {
+
+// A slip would list nothing, as if there were nothing.
+void check_states(const std::vector<std::string>& words) {
+    constexpr std::string_view known[] = {
+        api::state::down,      api::state::waiting,  api::state::starting, api::state::up,
+        api::state::reloading, api::state::stopping, api::state::killing,  api::state::backoff,
+        api::state::done,      api::state::failed};
+    for (const auto& word : words) {
+        if (std::find(std::begin(known), std::end(known), word) != std::end(known)) continue;
+        std::string expected;
+        for (const auto state : known) expected.append(expected.empty() ? "" : ", ").append(state);
+        throw usage_error("--state: found \"" + word + "\", expected one of " + expected);
+    }
+}
+
+}  // namespace
 
 int list(Context& context) {
     Argument filter = Argument::dictionary();
@@ -10,6 +32,7 @@ int list(Context& context) {
         if (!words.empty()) filter.set(key, "as", Value::strings(words));
     };
     narrow("names", context.arguments.words);
+    check_states(context.arguments.list(Opt::state));
     narrow("states", context.arguments.list(Opt::state));
     narrow("kinds", context.arguments.list(Opt::kind));
     const auto reply = context.client().call("List", {filter});

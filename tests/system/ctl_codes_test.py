@@ -153,6 +153,7 @@ class Codes(BoardTest):
 
     def test_a_slip_is_seen(self):
         self.assertIn("did you mean status?", self.complaint(2, "statsu"))
+        self.assertIn("expected one of down, waiting", self.complaint(2, "list", "--state", "fail"))
 
     def test_time_out_says_what_it_waits_for_and_the_want_stays(self):
         self.assertIn("event:go", self.complaint(124, "start", "gated", "--timeout", "100ms"))
