@@ -1,6 +1,7 @@
 // enable and disable: a drop-in with `enabled`; nothing that runs is touched.
 #include "ctl/commands/verbs.hpp"
 #include "ctl/unit_files.hpp"
+#include "units/files.hpp"
 
 namespace reeve::ctl::commands {
 
@@ -24,6 +25,11 @@ int write(Context& context, bool enabled) {
     Value units = Value::list();
     for (const auto& word : context.arguments.words) {
         const UnitFiles files = find_unit_files(context, word);
+        const std::string& own = files.paths.front();
+        if (enabled && units::read_text(own).kind == units::FileText::Kind::masked) {
+            throw Failure{code::failed, "Masked",
+                          files.name + " is masked by " + own + "; remove that first"};
+        }
         const std::string path = drop_in_of(context, files);
         write_file(path,
                    "# written by reevectl " + context.arguments.verb + "\n[unit]\n" + line + "\n");

@@ -67,6 +67,11 @@ class Root(unittest.TestCase):
         self.assertEqual(self.ctl("logs", "web", "-n", "1").stdout,
                          "2026-11-21T10:00:02Z web[2] two\n")
 
+    def test_a_masked_unit_is_not_enabled(self):
+        mask = self.write("etc/reeve/units/web.toml", "")
+        self.assertIn(f"masked by {mask}", self.ctl("enable", "web", code=1).stderr)
+        self.assertFalse((self.root / "etc/reeve/units/web.toml.d").exists())
+
     def test_a_root_that_is_not_there_is_told(self):
         self.assertIn("expected a folder", self.ctl("--root", "/nowhere", "check", code=2).stderr)
 
