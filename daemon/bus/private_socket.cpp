@@ -21,6 +21,7 @@ using posix::check_sd;
 
 namespace {
 
+constexpr std::uint64_t pause = 100'000;             // µs without a descriptor for anybody new
 constexpr std::ptrdiff_t clients_of_one_user = 256;  // other than root and the manager's user
 
 posix::Fd new_socket() {
@@ -74,6 +75,10 @@ PrivateSocket::PrivateSocket(sd_event* loop, Context& context, std::string path,
     check_sd(sd_event_add_defer(loop, &made, on_reap, this), "reaper of clients");
     reaper_.reset(made);
     check_sd(sd_event_source_set_enabled(made, SD_EVENT_OFF), "reaper of clients");
+    check_sd(sd_event_add_time(loop, &made, CLOCK_MONOTONIC, 0, 1, on_pause_over, this),
+             "pause of the private socket");
+    pause_.reset(made);
+    check_sd(sd_event_source_set_enabled(made, SD_EVENT_OFF), "pause of the private socket");
 }
 
 PrivateSocket::~PrivateSocket() {
@@ -83,6 +88,11 @@ PrivateSocket::~PrivateSocket() {
 int PrivateSocket::on_connect(sd_event_source*, int, std::uint32_t, void* self) noexcept {
     return posix::guarded("private socket",
                           [&] { static_cast<PrivateSocket*>(self)->accept_all(); });
+}
+
+int PrivateSocket::on_pause_over(sd_event_source*, std::uint64_t, void* self) noexcept {
+    sd_event_source_set_enabled(static_cast<PrivateSocket*>(self)->incoming_.get(), SD_EVENT_ON);
+    return 0;
 }
 
 int PrivateSocket::on_reap(sd_event_source*, void* self) noexcept {
@@ -101,11 +111,18 @@ void PrivateSocket::accept_all() {
     }
 }
 
-// Without a descriptor left, one who waits would wake the loop for ever.
+// Without a descriptor left, one who waits would wake the loop for ever. Another thread may have
+// taken the spare one: then nobody is let in for a while.
 void PrivateSocket::turn_away() {
     spare_ = posix::Fd{};
-    const posix::Fd client{::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+    posix::Fd client{::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+    const bool turned = static_cast<bool>(client);
+    client = posix::Fd{};  // before the spare one is taken back
     spare_ = posix::Fd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    if (turned) return;
+    sd_event_source_set_enabled(incoming_.get(), SD_EVENT_OFF);
+    sd_event_source_set_time_relative(pause_.get(), pause);
+    sd_event_source_set_enabled(pause_.get(), SD_EVENT_ONESHOT);
 }
 
 void PrivateSocket::add(posix::Fd socket) {

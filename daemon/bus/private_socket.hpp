@@ -24,6 +24,7 @@ public:
 
 private:
     static int on_connect(sd_event_source*, int, std::uint32_t, void* self) noexcept;
+    static int on_pause_over(sd_event_source*, std::uint64_t, void* self) noexcept;
     static int on_reap(sd_event_source*, void* self) noexcept;
     void accept_all();
     void add(posix::Fd socket);
@@ -38,7 +39,7 @@ private:
     posix::Fd spare_;  // given up for a moment when descriptors have run out
     std::list<Peer> peers_;
     std::uint64_t last_id_ = 0;
-    posix::SourcePtr incoming_, reaper_;
+    posix::SourcePtr incoming_, pause_, reaper_;
 };
 
 }  // namespace reeve::bus

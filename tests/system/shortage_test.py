@@ -1,6 +1,7 @@
 # ctest: label=system timeout=120
 """Too few descriptors; files that are not what they should be; what a failed start says."""
 import os
+import socket
 
 from harness import BoardTest, main
 
@@ -28,6 +29,23 @@ class Shortage(BoardTest):
         self.assertEqual(set(b.states().values()), {"down"})
         b.ctl("start", names[0])
         self.assertEqual(b.state(names[0]), "up")
+
+
+    def test_clients_for_whom_no_descriptor_is_left_are_sent_away(self):
+        b = self.board(wrapper=["/usr/bin/prlimit", f"--nofile={LIMIT}:{LIMIT}"])
+        b.start()
+        clients = []
+        for _ in range(2 * LIMIT):
+            client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.addCleanup(client.close)
+            client.settimeout(60)
+            client.connect(str(b.socket))
+            clients.append(client)
+        for client in clients[LIMIT:]:  # each of them, not the first alone
+            self.assertEqual(client.recv(1), b"")
+        for client in clients:
+            client.close()
+        self.wait_until(lambda: b.ctl("status", code=None).code == 0, b.overview)
 
 
 class Failures(BoardTest):
