@@ -80,7 +80,8 @@ void Definitions::read(const core::Engine& engine, Done done) {
             for (const auto& name : instances)
                 if (!set->find(name)) units::load_instance(*set, options, name);
         },
-        [this, set, &engine, done = std::move(done)] {
+        [this, set, &engine, before = instances_, done = std::move(done)]() mutable {
+            if (before != instances_) return read(engine, std::move(done));  // one more was made
             core::ApplySet event = to_apply(*set);
             Plan plan = compare(engine, *set, event);
             pending_bad_ = bad_files(*set);
@@ -125,15 +126,22 @@ void Definitions::taken(const Plan& plan) {
     pending_bad_.clear();
 }
 
-Definitions::Instance Definitions::instance(const std::string& name) {
-    units::UnitSet scratch;
-    const units::UnitPtr unit = units::load_instance(scratch, options_, name);
-    for (const auto& problem : scratch.problems) log::warn("{}", to_string(problem));
-    if (!unit) return {name, {}};
-    instances_.insert(unit->name);
-    Instance made{unit->name, {}};
-    for (const auto& [key, each] : scratch.units) made.units.push_back(each);
-    return made;
+void Definitions::instance(const std::string& name, Made done) {
+    auto scratch = std::make_shared<units::UnitSet>();
+    auto unit = std::make_shared<units::UnitPtr>();
+    worker_.submit([scratch, unit, options = options_,
+                    name] { *unit = units::load_instance(*scratch, options, name); },
+                   [this, scratch, unit, name, done = std::move(done)] {
+                       for (const auto& problem : scratch->problems)
+                           log::warn("{}", to_string(problem));
+                       std::vector<units::UnitPtr> made;
+                       if (*unit) {
+                           instances_.insert((*unit)->name);
+                           for (const auto& [key, each] : scratch->units) made.push_back(each);
+                       }
+                       done(*unit ? (*unit)->name : name, made);
+                   },
+                   Worker::Chain::definitions);
 }
 
 }  // namespace reeve

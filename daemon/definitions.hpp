@@ -38,12 +38,10 @@ public:
     // The set of this plan is in force now.
     void taken(const Plan& plan);
 
-    struct Instance {
-        std::string meant;                  // NAME@i, NAME@ being the default instance
-        std::vector<units::UnitPtr> units;  // it and those it refers to; empty: there is none
-    };
-    // The instance as asked for; none if there is no such template, or a bad one.
-    Instance instance(const std::string& name);
+    // Reads off the loop the instance NAME@i as asked for, and the instances it refers to; empty:
+    // no such template, or a bad one. `meant`: NAME@i, NAME@ being the default instance.
+    using Made = std::function<void(const std::string& meant, const std::vector<units::UnitPtr>&)>;
+    void instance(const std::string& name, Made done);
 
     [[nodiscard]] const std::vector<units::Problem>& problems() const { return problems_; }
     // Of the file of this name, the first that keeps it from being taken; empty: none.

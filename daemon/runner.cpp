@@ -318,13 +318,15 @@ void Runner::check_accounts() {
     }
 }
 
-std::string Runner::refer_to(const std::string& unit) {
-    if (unit.find('@') == std::string::npos || engine_.find(unit)) return unit;
-    auto [meant, made] = definitions_.instance(unit);
-    for (auto& each : made)
-        if (!engine_.find(each->name)) feed(core::AddUnit{std::move(each)});
-    pump();  // the caller asks for it next
-    return meant;
+void Runner::refer_to(const std::string& unit, Meant done) {
+    definitions_.instance(unit,
+                          [this, done = std::move(done)](const std::string& meant,
+                                                         const std::vector<units::UnitPtr>& made) {
+                              for (const auto& each : made)
+                                  if (!engine_.find(each->name)) feed(core::AddUnit{each});
+                              pump();  // the caller asks for it next
+                              done(meant);
+                          });
 }
 
 void Runner::plan(std::function<void(std::string)> done) {

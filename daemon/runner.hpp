@@ -38,8 +38,7 @@ public:
     std::string holder_name(hal::HolderId holder) const override;
     bus::UnitFacts facts(core::UnitId unit) const override { return runs_.facts(unit); }
     void submit(core::Event request) override { feed(std::move(request)); }
-    std::string refer_to(const std::string& unit) override;
-    std::vector<std::string> unit_path() const override { return options_.unit_path; }
+    void refer_to(const std::string& unit, Meant done) override;
     std::string problem_of(std::string_view name) const override {
         return definitions_.problem_of(name);
     }

@@ -56,9 +56,11 @@ public:
     // Hands a request to the core. Its answer, if any, comes through Bus::answer(), in this call
     // or later.
     virtual void submit(core::Event request) = 0;
-    // Makes the instance of a template known if there is one; harmless otherwise. Returns what the
-    // name means: "getty@" is the template's default instance.
-    virtual std::string refer_to(const std::string& unit) = 0;
+    // Makes the instance of a template known if there is one; harmless otherwise. Reads the files
+    // off the loop; `done` is called on the loop, in this call or later, with what the name means:
+    // "getty@" is the template's default instance.
+    using Meant = std::function<void(const std::string& name)>;
+    virtual void refer_to(const std::string& unit, Meant done) = 0;
 
     // Reads the unit files off the loop; `done` is called on the loop. plan: changes nothing.
     virtual void plan(std::function<void(std::string json)> done) = 0;

@@ -38,10 +38,26 @@ void Connection::check_backlog() noexcept {
     }
 }
 
-void Connection::run(sd_bus_message* message, Handler handler, const Credentials& caller) noexcept {
+void Connection::read_first(const std::string& instance, sd_bus_message* message, Handler handler,
+                            const Credentials& caller) {
+    const std::shared_ptr<sd_bus_message> kept{sd_bus_message_ref(message), sd_bus_message_unref};
+    context_.backend.refer_to(instance, [this, still = std::weak_ptr{alive_}, kept, handler,
+                                         caller](const std::string& meant) {
+        if (still.expired()) return;
+        sd_bus_message_rewind(kept.get(), 1);
+        run(kept.get(), handler, caller, meant);
+    });
+}
+
+void Connection::run(sd_bus_message* message, Handler handler, const Credentials& caller,
+                     const std::string& meant) noexcept {
     try {
-        Call call{context_, *this, message, caller};
-        handler(call);
+        Call call{context_, *this, message, caller, meant};
+        try {
+            handler(call);
+        } catch (const ReadFirst& first) {
+            read_first(first.instance, message, handler, caller);
+        }
     } catch (const Refusal& e) {
         refuse(message, e.name(), e.what());
     } catch (const std::system_error& e) {

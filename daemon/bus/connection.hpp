@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <tuple>
 
 #include "daemon/bus/access.hpp"
@@ -37,6 +38,13 @@ struct Call {
     Connection& connection;
     sd_bus_message* message;  // borrowed
     const Credentials& caller;
+    // What the name in a ReadFirst means, now that it has been read; empty: none was thrown yet.
+    const std::string& meant;
+};
+// Thrown by a handler before it has done anything: it is called again when the instance of a
+// template is known, or there is none.
+struct ReadFirst {
+    std::string instance;
 };
 // Answers the call, or keeps a reference to its message and answers later. Throws Refusal,
 // std::system_error: that is the answer.
@@ -70,14 +78,19 @@ public:
     [[nodiscard]] std::uint64_t id() const noexcept { return id_; }  // never reused
 
 protected:
-    void run(sd_bus_message* message, Handler handler, const Credentials& caller) noexcept;
+    void run(sd_bus_message* message, Handler handler, const Credentials& caller,
+             const std::string& meant = {}) noexcept;
 
     Context& context_;
     const std::uint64_t id_;
     ConnectedBus bus_;
 
 private:
-    std::size_t descriptions_waiting_ = 0;  // at most; since nothing waited
+    void read_first(const std::string& instance, sd_bus_message* message, Handler handler,
+                    const Credentials& caller);
+
+    std::shared_ptr<int> alive_ = std::make_shared<int>();  // for what comes later
+    std::size_t descriptions_waiting_ = 0;                  // at most; since nothing waited
 };
 
 // The objects of org.reeve1.xml on this connection, in objects.cpp. Throws std::system_error.

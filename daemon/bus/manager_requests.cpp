@@ -29,12 +29,10 @@ void check_controls_manager(const Call& call, const std::string& what) {
 std::string controlled_unit(Call& call, const std::string& name, const std::string& what) {
     Context& context = call.context;
     const core::Engine& engine = context.backend.engine();
-    auto unit = engine.find(name);
-    const bool controls_all = context.access.may_control(call.caller);
-    if (!unit && controls_all) {
-        unit = engine.find(context.backend.refer_to(name));
-    }
+    const auto unit = engine.find(call.meant.empty() ? name : call.meant);
     if (!unit) {
+        const bool may_be_made = name.find('@') != std::string::npos && call.meant.empty();
+        if (may_be_made && context.access.may_control(call.caller)) throw ReadFirst{name};
         throw Refusal{api::error::no_such_unit, unknown_unit_text(context.backend, name)};
     }
     const units::UnitPtr definition = engine.view(*unit).definition;

@@ -1,10 +1,12 @@
 # ctest: label=system timeout=180
 """Trap 12: a hung script, name service, bus or log sink does not hold up the loop. Ticks of over
 5 ms are failures on a quiet machine; here times are judged tenfold."""
+import ctypes
 import os
 import pathlib
 import subprocess
 import time
+import unittest
 
 from harness import BoardTest, main, needs, needs_root, scaled
 
@@ -19,6 +21,24 @@ extern "C" int _nss_hesiod_getgrnam_r() { for (;;) pause(); }
 extern "C" int _nss_hesiod_getgrgid_r() { for (;;) pause(); }
 extern "C" int _nss_hesiod_initgroups_dyn() { for (;;) pause(); }
 """
+
+
+class HungMount:
+    """A FUSE file system over `folder` that never answers, until end()."""
+
+    def __init__(self, folder):
+        self.folder, self.libc = str(folder).encode(), ctypes.CDLL(None, use_errno=True)
+        self.fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+        options = f"fd={self.fd},rootmode=40000,user_id=0,group_id=0"
+        if self.libc.mount(b"hung", self.folder, b"fuse", 0, options.encode()) != 0:
+            self.end()
+            raise unittest.SkipTest("cannot mount FUSE here")
+
+    def end(self):
+        if self.fd >= 0:
+            os.close(self.fd)  # whoever hangs gets an error now
+            self.libc.umount2(self.folder, 2)
+        self.fd = -1
 
 
 class Blocking(BoardTest):
@@ -77,6 +97,45 @@ class Blocking(BoardTest):
         self.assert_lively(b)
         self.assertNotEqual(b.state("asks"), "up")
         self.assertIn("daemon", b.ctl("status", "asks", code=None).out)
+
+    def hung(self, folder):
+        try:
+            mount = HungMount(folder)
+        except OSError as error:
+            self.skipTest(f"no FUSE here: {error}")
+        self.addCleanup(mount.end)
+        return mount
+
+    @needs_root
+    def test_unit_files_that_hang(self):
+        b = self.lively_board()
+        b.shell("many@", "exec sleep 1000")
+        b.start()
+        mount = self.hung(b.units)
+        asks = b.ctl_begin("start", "many@1")
+        applies = b.ctl_begin("apply")
+        self.assert_lively(b)
+        self.assertIsNone(asks.poll())
+        mount.end()
+        for each in (asks, applies):
+            each.communicate(timeout=60)
+        b.ctl("start", "many@1")
+
+    @needs_root
+    def test_folders_of_services_that_hang(self):
+        b = self.lively_board()
+        folder = b.folder / "hung"
+        folder.mkdir()
+        b.shell("file", "exec sleep 1000", service=f"environment-file = '{folder}/x'")
+        b.shell("asks", "exec sleep 1000", unit=f"condition = ['path:{folder}/x']")
+        b.shell("next", "exec sleep 1000", service="runtime-directory = 'next'")
+        b.start()
+        mount = self.hung(folder)
+        for unit in ("file", "asks"):
+            b.ask("Start", unit)
+        self.assert_lively(b)
+        b.ctl("start", "next")
+        mount.end()
 
     @needs("dbus-daemon")
     def test_a_bus_that_is_stopped(self):

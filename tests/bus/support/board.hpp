@@ -43,9 +43,9 @@ public:
     std::string holder_name(hal::HolderId holder) const override;
     UnitFacts facts(core::UnitId unit) const override;
     void submit(core::Event request) override;
-    std::string refer_to(const std::string& unit) override {
+    void refer_to(const std::string& unit, Meant done) override {
         referred_to.push_back(unit);
-        return unit;
+        done(unit);
     }
     void plan(std::function<void(std::string json)> done) override { done(R"({"ok":true})"); }
     void apply(std::function<void(ApplyOutcome)> done) override;
