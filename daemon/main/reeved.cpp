@@ -12,7 +12,6 @@
 
 #include "daemon/console_log.hpp"
 #include "daemon/options.hpp"
-#include "daemon/os/prompt_thread.hpp"
 #include "daemon/runner.hpp"
 #include "daemon/settings.hpp"
 #include "hal/posix/log.hpp"
@@ -26,7 +25,6 @@ void prepare_process() {
     ::mallopt(M_ARENA_MAX, 1);
     ::signal(SIGXFSZ, SIG_IGN);
     ::signal(SIGPIPE, SIG_IGN);
-    reeve::os::be_prompt();
 }
 
 // What an instance made for itself and is empty at its end; the rest is somebody's.

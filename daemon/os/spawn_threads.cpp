@@ -10,7 +10,6 @@
 #include <mutex>
 
 #include "daemon/os/fd_window.hpp"
-#include "daemon/os/prompt_thread.hpp"
 #include "daemon/os/spawner.hpp"
 #include "hal/posix/callback.hpp"
 #include "hal/posix/check.hpp"
@@ -97,7 +96,6 @@ void serve(Shared& shared, Spawner& spawner, unsigned index) {
 
 void* thread_main(void* argument) {
     const std::unique_ptr<ThreadStart> start{static_cast<ThreadStart*>(argument)};
-    be_prompt();
     serve(*start->shared, start->spawner, start->index);
     return nullptr;
 }
