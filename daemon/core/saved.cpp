@@ -2,8 +2,8 @@
 // runs with an older definition, the current one comes first in the list, then that of the run.
 #include <algorithm>
 
-#include "daemon/core/archive.hpp"
 #include "daemon/core/world.hpp"
+#include "units/archive.hpp"
 
 namespace reeve::core {
 
@@ -37,7 +37,7 @@ void fields(Archive& archive, TheUnit& unit) {
 }  // namespace
 
 std::string World::save() const {
-    Writer out;
+    archive::Writer out;
     out(magic, now_, last_run, phase, join_until, shutdown_until, graph.next_id());
     out(graph.units().size());
     for (const auto& [name, unit] : graph.units()) {
@@ -74,7 +74,7 @@ std::string World::save() const {
 }
 
 void World::load(const std::vector<units::UnitPtr>& definitions, std::string_view saved) {
-    Reader in{saved};
+    archive::Reader in{saved};
     if (in.read<std::string>() != magic)
         throw std::invalid_argument{"saved state: unknown version"};
     std::map<std::string_view, std::deque<units::UnitPtr>> given;
