@@ -70,6 +70,15 @@ std::string Engine::save() const {
     return impl_->save();
 }
 
+std::vector<units::UnitPtr> Engine::definitions() const {
+    std::vector<units::UnitPtr> all;
+    for (const auto& [name, unit] : impl_->graph.units()) {
+        if (unit->definition) all.push_back(unit->definition);
+        if (unit->stale()) all.push_back(unit->seldom->of_run);
+    }
+    return all;
+}
+
 Engine Engine::load(Settings settings, const std::vector<units::UnitPtr>& definitions,
                     std::string_view saved) {
     Engine engine{std::move(settings)};

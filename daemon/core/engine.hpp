@@ -86,6 +86,9 @@ public:
 
     // The state as bytes, and back, over the same definitions. load(save()) changes nothing.
     [[nodiscard]] std::string save() const;
+    // The definitions that load() needs, in its order: of each unit the current one, then that of
+    // its run where that is another.
+    [[nodiscard]] std::vector<units::UnitPtr> definitions() const;
     static Engine load(Settings settings, const std::vector<units::UnitPtr>& definitions,
                        std::string_view saved);  // throws std::invalid_argument: not a state
 

@@ -65,15 +65,7 @@ std::string Story::run(const std::string& line) {
 std::string Story::feed(const Event& event) {
     for (const UnitId unit : engine.all()) names_[unit] = engine.name(unit);
     const std::vector<Action> actions = engine.handle(event, now);
-    if (save_and_load) {
-        std::vector<units::UnitPtr> all;
-        for (const UnitId unit : engine.all()) {
-            const UnitView view = engine.view(unit);
-            if (view.definition) all.push_back(view.definition);
-            if (view.stale) all.push_back(engine.definition_of_run(unit));
-        }
-        engine = Engine::load({}, all, engine.save());
-    }
+    if (save_and_load) engine = Engine::load({}, engine.definitions(), engine.save());
     const auto at = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch());
     std::string text;
     for (const Action& action : actions)
