@@ -51,14 +51,17 @@ TEST_P(Simulator, KeepsEveryPromise) {
         total.starts += outcome.starts;
         total.sweeps += outcome.sweeps;
         total.reloads += outcome.reloads;
+        total.successions += outcome.successions;
     }
     std::cout << episodes << " episodes, " << total.events << " events, " << total.actions
               << " actions, " << total.starts << " starts, " << total.sweeps
-              << " looks at all units, " << total.reloads << " times saved and loaded\n";
+              << " looks at all units, " << total.reloads << " times saved and loaded, "
+              << total.successions << " times taken over\n";
     // A world in which little happens proves little.
     EXPECT_GT(total.actions, total.events / 2);
     EXPECT_GT(total.starts, total.events / 100);
     EXPECT_GT(total.reloads, total.events / 1'000);
+    EXPECT_GT(total.successions, total.events / 5'000);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shard, Simulator, testing::Range(0, static_cast<int>(shards)));

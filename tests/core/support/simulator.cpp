@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daemon/core/engine.hpp"
+#include "tests/core/support/sim_journal.hpp"
 #include "tests/core/support/sim_rules.hpp"
 #include "tests/core/support/sim_set.hpp"
 #include "tests/core/support/sim_text.hpp"
@@ -34,6 +35,7 @@ public:
     Episode(std::uint64_t seed, EpisodeOptions options)
         : options_{options}, random_{seed}, set_{random_, size()}, world_{random_} {
         outcome_.hash = 0xcbf29ce484222325U;
+        if (seed % 3 == 0) journal_ = std::make_unique<SimJournal>(seed, *engine_);
     }
 
     Outcome run() {
@@ -175,7 +177,9 @@ private:
         calls_.push_back({now, std::move(event), {}});
         if (calls_.size() > remembered_calls) calls_.pop_front();
         auto& call = calls_.back();
+        if (journal_) journal_->told(*engine_, call.event, now);
         call.actions = engine_->handle(call.event, now);
+        if (journal_) journal_->did(*engine_, call.actions);
         outcome_.actions += call.actions.size();
         if (!call.actions.empty()) {
             ++busy_;
@@ -186,6 +190,7 @@ private:
         carry_out(call);
         if (std::holds_alternative<TimePassed>(call.event)) check_deadline(now);
         if (random_.one_in(500)) save_and_load();
+        if (journal_ && journal_->manager_dies()) succeed();
     }
 
     void carry_out(const Call& call) {
@@ -206,7 +211,18 @@ private:
     // while and must say the same.
     void save_and_load() {
         const auto saved = engine_->save();
-        auto loaded = std::make_unique<Engine>(Engine::load(settings_, definitions(), saved));
+        take_over(saved, through_bytes(*engine_, settings_));
+        ++outcome_.reloads;
+    }
+
+    // As the successor of a killed manager comes by it.
+    void succeed() {
+        take_over(engine_->save(), journal_->successor(settings_, names()));
+        ++outcome_.successions;
+    }
+
+    void take_over(const std::string& saved, Engine other) {
+        auto loaded = std::make_unique<Engine>(std::move(other));
         if (const auto again = loaded->save(); again != saved) {
             throw Violation{UnitId{}, "load(save()) saves something else: " +
                                           difference(saved, again) + new_words(saved, again)};
@@ -218,7 +234,6 @@ private:
         }
         twin_ = std::exchange(engine_, std::move(loaded));
         twin_calls_ = 40;
-        ++outcome_.reloads;
     }
 
     void compare_with_twin(const Call& call) {
@@ -269,15 +284,6 @@ private:
 
     static std::string text_of(std::optional<TimePoint> time) {
         return time ? to_text(*time) : "none";
-    }
-
-    std::vector<units::UnitPtr> definitions() {
-        auto all = applied_;
-        for (const auto unit : engine_->all()) {
-            const auto of_run = engine_->definition_of_run(unit);
-            if (of_run && std::ranges::find(all, of_run) == all.end()) all.push_back(of_run);
-        }
-        return all;
     }
 
     // ── what people do ─────────────────────────────────────────────────────────────────────────
@@ -337,7 +343,6 @@ private:
     void change_set() {
         if (random_.one_in(3)) {
             if (auto unit = set_.add()) {
-                applied_.push_back(unit);
                 give(AddUnit{std::move(unit)});
             }
             return;
@@ -354,7 +359,6 @@ private:
         };
         std::erase_if(units, [&](const auto& unit) { return is_masked(unit->name); });
         std::erase_if(restart, is_masked);
-        applied_ = units;
         give(ApplySet{std::move(units), masked, std::move(restart), {}});
     }
 
@@ -535,7 +539,7 @@ private:
     int twin_calls_ = 0;
     std::uint64_t busy_ = 0;  // calls that had something to do
     TimePoint last_action_{};
-    std::vector<units::UnitPtr> applied_;
+    std::unique_ptr<SimJournal> journal_;
     std::deque<Call> calls_;
     std::uint32_t requests_ = 0;
     Outcome outcome_;

@@ -14,6 +14,7 @@ struct Outcome {
     std::uint64_t starts = 0;
     std::uint64_t sweeps = 0;            // of all units at once
     std::uint64_t reloads = 0;           // of the engine, from what it saved
+    std::uint64_t successions = 0;       // to an engine that the journal knows
     std::uint64_t hash = 0;              // of all actions; only if asked for
     std::optional<std::string> failure;  // what, when, and the last lines of the transcript
 };

@@ -1,0 +1,32 @@
+#include "daemon/journal/snapshot.hpp"
+
+#include "units/archive.hpp"
+#include "units/unit_archive.hpp"
+
+namespace reeve::journal {
+
+namespace {
+
+constexpr std::string_view magic = "reeve snapshot 1";
+
+}  // namespace
+
+std::string to_bytes(const Snapshot& snapshot) {
+    const auto& [definitions, engine, scheduler, shell] = snapshot;
+    archive::Writer out;
+    out(magic, definitions, engine, scheduler, shell);
+    return out.take();
+}
+
+Snapshot snapshot_from_bytes(std::string_view bytes) {
+    auto in = archive::Reader::of_whole(bytes);
+    if (in.read<std::string>() != magic)
+        throw std::invalid_argument{"saved snapshot: unknown version"};
+    Snapshot snapshot;
+    auto& [definitions, engine, scheduler, shell] = snapshot;
+    in(definitions, engine, scheduler, shell);
+    in.finish();
+    return snapshot;
+}
+
+}  // namespace reeve::journal
