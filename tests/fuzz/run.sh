@@ -7,7 +7,7 @@ fuzzer=$1
 corpus=$2
 name=$(basename "$fuzzer")
 here=$(dirname "$0")
-seconds=${REEVE_FUZZ_SECONDS:-45}
+seconds=${REEVE_FUZZ_SECONDS:-30}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -40,7 +40,7 @@ if [ "${REEVE_LONG:-}" != 1 ]; then
 else
     case $name in
     unit_file_fuzz) wanted=17000000 ;;
-    notify_fuzz) wanted=5000000 ;;
+    notify_fuzz | journal_fuzz) wanted=5000000 ;;
     *) wanted=5000000 ;;
     esac
     wanted=${REEVE_FUZZ_RUNS:-$wanted}
