@@ -71,7 +71,7 @@ struct Datagram {
 
     Datagram() = default;  // leaves `text` as it is: it is written before it is read
 
-    // nothing: the queue is empty (or the socket failed). junk: to be skipped.
+    // Leaves it in the queue. nothing: that is empty (or the socket failed). junk: to be skipped.
     Got receive(int socket) {
         alignas(cmsghdr)
             std::array<char, CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int) * most_descriptors)>
@@ -82,8 +82,11 @@ struct Datagram {
         header.msg_iovlen = 1;
         header.msg_control = control.data();
         header.msg_controllen = control.size();
-        const ssize_t got = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        if (got < 0) return errno == EINTR ? Got::junk : Got::nothing;
+        ssize_t got = 0;
+        do {
+            got = ::recvmsg(socket, &header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        } while (got < 0 && errno == EINTR);
+        if (got < 0) return Got::nothing;
         length = static_cast<std::size_t>(got);
         for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
             if (c->cmsg_level != SOL_SOCKET) continue;
@@ -98,6 +101,12 @@ struct Datagram {
     }
 };
 
+// Takes the next message off the queue, with the descriptors that are in it.
+void consume(int socket) {
+    char none = 0;
+    while (::recv(socket, &none, 0, MSG_DONTWAIT) < 0 && errno == EINTR) continue;
+}
+
 }  // namespace
 
 struct NotifySocket::Impl : std::enable_shared_from_this<NotifySocket::Impl> {
@@ -105,6 +114,8 @@ struct NotifySocket::Impl : std::enable_shared_from_this<NotifySocket::Impl> {
 
     void bind(const std::string& wanted);
     void bind_abstract();
+    void find_address();
+    void watch();
     void read_some(int most);
 
     Loop& loop;
@@ -134,20 +145,45 @@ void NotifySocket::Impl::bind_abstract() {
     where.sun_family = AF_UNIX;
     auto* generic = reinterpret_cast<sockaddr*>(&where);
     check(::bind(socket.get(), generic, sizeof(sa_family_t)), "bind an abstract notify socket");
-    socklen_t length = sizeof where;
-    check(::getsockname(socket.get(), generic, &length), "getsockname of a notify socket");
-    address.assign(where.sun_path, length - offsetof(sockaddr_un, sun_path));
-    address[0] = '@';
+    find_address();
 }
 
+void NotifySocket::Impl::find_address() {
+    sockaddr_un where{};
+    socklen_t length = sizeof where;
+    check(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&where), &length),
+          "getsockname of a notify socket");
+    if (where.sun_family != AF_UNIX || length <= offsetof(sockaddr_un, sun_path))
+        throw std::system_error{EINVAL, std::generic_category(), "take over a notify socket"};
+    address.assign(where.sun_path, length - offsetof(sockaddr_un, sun_path));
+    if (address[0] == '\0') {
+        address[0] = '@';
+    } else {
+        address.resize(std::strlen(address.c_str()));
+        file = address;
+    }
+}
+
+void NotifySocket::Impl::watch() {
+    loop.watch(socket.get(), EPOLLIN, [this](std::uint32_t) { read_some(messages_per_turn); });
+}
+
+// A message is taken off the queue only once it has been handled: if we die before, the manager
+// after us reads it. That may be the second time, which does no harm.
 void NotifySocket::Impl::read_some(int most) {
     const auto self = shared_from_this();  // the handler may destroy the socket
     for (int i = 0; i < most && !closed; ++i) {
         Datagram datagram;
         const Got got = datagram.receive(socket.get());
         if (got == Got::nothing) return;
-        if (got == Got::junk) continue;
-        handler(parse_notify({datagram.text.data(), datagram.length}), datagram.sender);
+        try {
+            if (got == Got::message)
+                handler(parse_notify({datagram.text.data(), datagram.length}), datagram.sender);
+        } catch (...) {  // it would come again, and again
+            consume(socket.get());
+            throw;
+        }
+        if (!closed) consume(socket.get());
     }
 }
 
@@ -159,8 +195,14 @@ NotifySocket::NotifySocket(Loop& loop, const std::string& path, Handler handler)
     check(::setsockopt(impl_->socket.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on),
           "ask for the credentials of notify senders");
     impl_->bind(path);
-    loop.watch(impl_->socket.get(), EPOLLIN,
-               [impl = impl_.get()](std::uint32_t) { impl->read_some(messages_per_turn); });
+    impl_->watch();
+}
+
+NotifySocket::NotifySocket(Loop& loop, posix::Fd bound, Handler handler)
+    : impl_{std::make_shared<Impl>(loop, std::move(handler))} {
+    impl_->socket = std::move(bound);
+    impl_->find_address();
+    impl_->watch();
 }
 
 NotifySocket::~NotifySocket() {
@@ -171,6 +213,14 @@ NotifySocket::~NotifySocket() {
 
 const std::string& NotifySocket::path() const noexcept {
     return impl_->address;
+}
+
+int NotifySocket::get() const noexcept {
+    return impl_->socket.get();
+}
+
+void NotifySocket::abandon() noexcept {
+    impl_->file.clear();
 }
 
 void NotifySocket::drain() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/os/loop.hpp"
+#include "hal/posix/fd.hpp"
 
 namespace reeve::os {
 
@@ -40,14 +41,19 @@ public:
     // Binds `path` (or, where that is too long for a client to connect to, an abstract name of the
     // kernel's choice; mode 0777: any user of the unit may send; the caller checks who did).
     // Messages are handled on the loop, a bounded number a turn, so that no sender holds up the
-    // others.
+    // others. Each stays in the socket until the handler has returned, so that it is not lost with
+    // us; the one that we die over comes again to whoever takes the socket over.
     NotifySocket(Loop& loop, const std::string& path, Handler handler);  // throws std::system_error
-    ~NotifySocket();                                                     // unlinks
+    // Takes over one that is bound, and what waits in it.
+    NotifySocket(Loop& loop, posix::Fd bound, Handler handler);
+    ~NotifySocket();  // unlinks, if not abandoned
     NotifySocket(const NotifySocket&) = delete;
     NotifySocket& operator=(const NotifySocket&) = delete;
 
     // What the children get as NOTIFY_SOCKET: the path, or "@name".
     [[nodiscard]] const std::string& path() const noexcept;
+    [[nodiscard]] int get() const noexcept;  // to be kept by somebody else
+    void abandon() noexcept;                 // somebody has it: its name stays
     // Reads what has been sent so far; called before an exit is handled. The handler may destroy
     // this socket.
     void drain();

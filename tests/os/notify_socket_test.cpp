@@ -235,6 +235,69 @@ TEST_F(NotifySocketTest, Trap06SendAndExitLosesNothing) {
     EXPECT_TRUE(senders.empty());
 }
 
+// What is handled is off the queue, what is not is another's; one that was being handled comes
+// twice.
+TEST_F(NotifySocketTest, NothingIsLostWithTheManager) {
+    for (const std::string& path : {folder / "n", folder / std::string(150, 'x')}) {
+        seen.clear();
+        posix::Fd kept;
+        std::string address;
+        {
+            std::unique_ptr<NotifySocket> socket;
+            const auto die_at_the_second = [&](const NotifyMessage& message, const auto& sender) {
+                remember(message, sender);
+                if (seen.size() < 2) return;
+                socket->abandon();
+                socket.reset();
+            };
+            socket = std::make_unique<NotifySocket>(loop, path, die_at_the_second);
+            address = socket->path();
+            kept = posix::Fd{::dup(socket->get())};
+            const posix::Fd some{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+            Client client{address};
+            for (int i = 0; i < 4; ++i)
+                ASSERT_TRUE(client.send("STATUS=" + std::to_string(i), {some.get()}));
+            socket->drain();
+            ASSERT_FALSE(socket);
+        }
+        const std::size_t before = open_descriptors();
+        {
+            NotifySocket socket{loop, std::move(kept), remember};
+            EXPECT_EQ(socket.path(), address);
+            ASSERT_TRUE(Client{address}.send("STATUS=4"));
+            ASSERT_TRUE(run_until(loop, [&] { return seen.size() == 6; }));
+        }
+        EXPECT_EQ(open_descriptors(), before - 1);
+        EXPECT_FALSE(std::filesystem::exists(folder / "n"));
+        std::string all;
+        for (const Seen& each : seen) all += *each.message.status;
+        EXPECT_EQ(all, "011234");
+    }
+}
+
+TEST_F(NotifySocketTest, AMessageThatCannotBeHandledDoesNotComeAgain) {
+    NotifySocket socket{loop, folder / "n", [&](const NotifyMessage& message, const auto& sender) {
+                            remember(message, sender);
+                            if (seen.size() == 1) throw std::runtime_error{"no memory"};
+                        }};
+    Client client{socket.path()};
+    ASSERT_TRUE(client.send("READY=1"));
+    ASSERT_TRUE(client.send("STOPPING=1"));
+    EXPECT_THROW(socket.drain(), std::runtime_error);
+    socket.drain();
+    ASSERT_EQ(seen.size(), 2U);
+    EXPECT_TRUE(seen[1].message.stopping);
+}
+
+TEST_F(NotifySocketTest, OnlyANotifySocketIsTakenOver) {
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    const posix::Fd other{ends[1]};
+    EXPECT_THROW((NotifySocket{loop, posix::Fd{ends[0]}, remember}), std::system_error);
+    posix::Fd unbound{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    EXPECT_THROW((NotifySocket{loop, std::move(unbound), remember}), std::system_error);
+}
+
 // The real client, which waits for its barrier up to 5 s.
 TEST_F(NotifySocketTest, SystemdNotifyReturnsAtOnce) {
     if (::access("/usr/bin/systemd-notify", X_OK) != 0) GTEST_SKIP() << "systemd-notify is missing";
