@@ -6,14 +6,18 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <atomic>
+#include <cstring>
 #include <list>
 #include <map>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "daemon/os/process_stat.hpp"
 #include "daemon/os/spawn_threads.hpp"
 #include "hal/posix/check.hpp"
 #include "hal/posix/fd.hpp"
+#include "hal/posix/log.hpp"
 
 namespace reeve::os {
 
@@ -31,7 +35,7 @@ bool send(const posix::Fd& pidfd, int signal) noexcept {
     return ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
 }
 
-core::ExitStatus to_status(const siginfo_t& info) noexcept {
+core::ExitStatus status_in(const siginfo_t& info) noexcept {
     core::ExitStatus status;
     if (info.si_code == CLD_EXITED) {
         status.code = info.si_status;
@@ -58,6 +62,7 @@ struct Children::Impl {
     struct Live {
         core::ProcessRef process;
         posix::Fd pidfd;
+        state::Slot* slot = nullptr;
     };
     struct Pending {
         SpawnJob* job = nullptr;                // owned by the threads
@@ -66,30 +71,91 @@ struct Children::Impl {
     };
     struct Main {
         pid_t pid = 0;
-        posix::Fd pidfd;
+        posix::Fd pidfd;  // none: it is among those taken over, or has ended
+        state::Slot* slot = nullptr;
     };
 
     Loop& loop;
     std::function<void(const ChildNews&)> news;
+    Slots* slots;
     std::unordered_map<pid_t, Live> live;    // started and not reaped
     std::map<core::ProcessRef, pid_t> pids;  // of `live`
     std::list<Pending> pending;              // in the order in which threads take them
     std::map<core::ProcessRef, std::list<Pending>::iterator> pending_by_process;
     std::unordered_set<pid_t> failed;  // gave up before exec, not reaped yet
     std::map<MainKey, Main> mains;
+    std::map<core::ProcessRef, state::Slot*> adopted;  // started by a manager before us
+    std::optional<TakenOver> taken_over;
+    bool told_full = false;
     Stats stats;
     bool reap_deferred = false;
     std::shared_ptr<int> alive = std::make_shared<int>();  // for what is deferred
     SpawnThreads threads;                                  // last: its threads use nothing above
 
-    Impl(Loop& on, std::function<void(const ChildNews&)> to)
+    Impl(Loop& on, std::function<void(const ChildNews&)> to, Slots* in)
         : loop{on},
           news{std::move(to)},
+          slots{in},
           threads{on,
                   {[this](std::unique_ptr<SpawnJob> job) { spawned(std::move(job)); },
                    [this](const SpawnJob& job) {
                        news(SpawnHangs{job.process, job.plan.argv.front(), false});
-                   }}} {}
+                   }}} {
+        if (slots == nullptr) return;
+        taken_over.emplace(loop, *slots,
+                           TakenOver::Tell{[this](state::Slot& slot) { adopted_executed(slot); },
+                                           [this](state::Slot& slot) { adopted_gave_up(slot); },
+                                           [this](state::Slot& slot, core::ExitStatus status) {
+                                               adopted_ended(slot, status);
+                                           }});
+    }
+
+    // ── slots ──
+
+    // Without a slot all goes well but for one thing: after our death nobody knows the process.
+    state::Slot* said(state::Slot* slot) {
+        if (slot == nullptr && slots != nullptr && !std::exchange(told_full, true)) {
+            log::error("the state cannot grow: {}; some processes would be lost with reeved",
+                       std::strerror(errno));
+        }
+        return slot;
+    }
+
+    state::Slot* take(core::ProcessRef process) {
+        return said(slots != nullptr ? slots->take(process) : nullptr);
+    }
+
+    state::Slot* take_main(const MainKey& key, pid_t pid) {
+        if (slots == nullptr) return nullptr;
+        const auto stat = read_process_stat(pid);
+        return said(slots->take_main(key.first, key.second, pid, stat ? stat->start_time : 0));
+    }
+
+    void free(state::Slot* slot) {
+        if (slot != nullptr) slots->free(*slot);
+    }
+
+    // How a child ended is stored before it is reaped: until then its pid is no other's.
+    void store(pid_t pid, core::ExitStatus status) {
+        if (slots == nullptr) return;
+        if (const auto found = live.find(pid); found != live.end()) {
+            if (found->second.slot != nullptr) store_exit(*found->second.slot, status);
+        } else if (const Pending* const start = in_flight(pid)) {
+            if (start->job->order.slot != nullptr) store_exit(*start->job->order.slot, status);
+        }
+        for (const auto& [key, main] : mains) {
+            if (main.pid == pid && main.slot != nullptr) store_exit(*main.slot, status);
+        }
+    }
+
+    // Nearly always the child could tell by itself.
+    static void complete(state::Slot* slot) {
+        if (slot == nullptr || std::atomic_ref{slot->start_time}.load() != 0) return;
+        const auto stat = read_process_stat(pid_in(*slot));
+        if (stat) std::atomic_ref{slot->start_time}.store(stat->start_time);
+    }
+
+    // ── children ──
 
     void spawned(std::unique_ptr<SpawnJob> job) {
         const auto found = pending_by_process.find(job->process);
@@ -98,8 +164,8 @@ struct Children::Impl {
         pending_by_process.erase(found);
         if (job->hangs) news(SpawnHangs{job->process, job->plan.argv.front(), true});
 
-        const ChildOrder& order = job->order;
-        const pid_t pid = order.pid.load();
+        ChildOrder& order = job->order;
+        const pid_t pid = order.pid();
         posix::Fd pidfd{order.pidfd};
         const bool shot = start.killed && job->hangs;  // in the exec that hung, or just after it
         if (order.error != 0 || shot) {
@@ -107,15 +173,19 @@ struct Children::Impl {
             const bool unborn = pid > 0 && order.stage == SpawnStage::clone;
             news(NotStarted{job->process, order.stage, order.error != 0 ? order.error : ECANCELED,
                             unborn, path_of(order.stage, job->plan)});
+            free(order.slot);
             return;
         }
         ++stats.spawned;
         if (!start.ended) {
-            live.insert_or_assign(pid, Live{job->process, std::move(pidfd)});
+            complete(order.slot);
+            live.insert_or_assign(pid, Live{job->process, std::move(pidfd), order.slot});
             pids[job->process] = pid;
         }
         news(Started{job->process});
-        if (start.ended) news(Ended{job->process, *start.ended});
+        if (!start.ended) return;
+        news(Ended{job->process, *start.ended});
+        free(order.slot);
     }
 
     // Looks before it reaps: until then the pid can be nobody else's.
@@ -126,9 +196,10 @@ struct Children::Impl {
             if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1) return;
             if (info.si_pid == 0) return;
             const pid_t pid = info.si_pid;
+            store(pid, status_in(info));
             if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG) == -1) return;
             ++stats.reaped;
-            reaped(pid, to_status(info));
+            reaped(pid, status_in(info));
         }
         reap_later();
     }
@@ -145,10 +216,12 @@ struct Children::Impl {
         bool known = false;
         if (const auto found = live.find(pid); found != live.end()) {
             const core::ProcessRef process = found->second.process;
+            state::Slot* const slot = found->second.slot;
             live.erase(found);
             pids.erase(process);
             known = true;
             news(Ended{process, status});
+            free(slot);
         } else if (Pending* const start = in_flight(pid)) {
             start->ended = status;
             known = true;
@@ -164,7 +237,7 @@ struct Children::Impl {
     Pending* in_flight(pid_t pid) {
         for (Pending& start : pending) {
             if (!start.job->begun.load()) break;
-            if (!start.ended && start.job->order.pid.load() == pid) return &start;
+            if (!start.ended && start.job->order.pid() == pid) return &start;
         }
         return nullptr;
     }
@@ -181,13 +254,23 @@ struct Children::Impl {
     void main_ended(const MainKey& key, core::ExitStatus status) {
         const auto found = mains.find(key);
         if (found == mains.end()) return;
-        loop.unwatch(found->second.pidfd.get());
-        mains.erase(found);
+        state::Slot* const slot = forget(found);
         news(MainEnded{key.first, key.second, status});
+        free(slot);
     }
 
-    // Its pidfd tells that it has ended. A child of ours is left to reap(); of others nobody tells
-    // us the status.
+    // Gives the slot, which is to be freed.
+    state::Slot* forget(std::map<MainKey, Main>::iterator main) {
+        const posix::Fd pidfd = std::move(main->second.pidfd);
+        if (pidfd) loop.unwatch(pidfd.get());
+        state::Slot* const slot = main->second.slot;
+        if (slot != nullptr) taken_over->forget(*slot);
+        mains.erase(main);
+        return slot;
+    }
+
+    // Its pidfd tells that it has ended. A child of ours is left to reap(); of others the keeper
+    // may tell us the status, or nobody.
     void main_readable(const MainKey& key) {
         const auto found = mains.find(key);
         if (found == mains.end()) return;
@@ -197,6 +280,10 @@ struct Children::Impl {
             loop.unwatch(found->second.pidfd.get());
             reap_later();
             return;
+        }
+        if (found->second.slot != nullptr) {
+            loop.unwatch(found->second.pidfd.get());
+            return taken_over->follow(*found->second.slot, std::move(found->second.pidfd));
         }
         core::ExitStatus status;
         status.unknown = true;
@@ -208,7 +295,7 @@ struct Children::Impl {
         if (found == pending_by_process.end()) return false;
         Pending& start = *found->second;
         if (start.ended) return false;
-        if (const pid_t pid = start.job->order.pid.load(); pid > 0) {
+        if (const pid_t pid = start.job->order.pid(); pid > 0) {
             if (signal == SIGKILL) start.killed = true;
             return send(pidfd_open(pid), signal);  // not reaped yet, so it is no other's
         }
@@ -218,14 +305,35 @@ struct Children::Impl {
         pending.erase(found->second);
         pending_by_process.erase(found);
         loop.defer([this, job, still = std::weak_ptr{alive}] {
-            if (!still.expired())
-                news(NotStarted{job->process, SpawnStage::clone, ECANCELED, false, {}});
+            if (still.expired()) return;
+            news(NotStarted{job->process, SpawnStage::clone, ECANCELED, false, {}});
+            free(job->order.slot);
         });
         return true;
     }
+
+    // ── those of a manager before us ──
+
+    void adopted_executed(state::Slot& slot) { news(Started{process_of(slot)}); }
+
+    void adopted_gave_up(state::Slot& slot) {
+        const auto stage = static_cast<SpawnStage>(slot.stage);
+        const int error = slot.error != 0 ? slot.error : ECANCELED;
+        adopted.erase(process_of(slot));
+        news(NotStarted{process_of(slot), stage, error, stage == SpawnStage::clone, {}});
+        free(&slot);
+    }
+
+    void adopted_ended(state::Slot& slot, core::ExitStatus status) {
+        const core::ProcessRef process = process_of(slot);
+        if (slot.use == state::Use::main) return main_ended({process.unit, process.run}, status);
+        adopted.erase(process);
+        news(Ended{process, status});
+        free(&slot);
+    }
 };
 
-Children::Children(Loop& loop, std::function<void(const ChildNews&)> news) {
+Children::Children(Loop& loop, std::function<void(const ChildNews&)> news, Slots* slots) {
     // Ignored (that is inherited), it would make the kernel reap for us and keep the statuses; and
     // a child that is stopped is no news.
     struct sigaction action {};
@@ -233,18 +341,21 @@ Children::Children(Loop& loop, std::function<void(const ChildNews&)> news) {
     action.sa_flags = SA_NOCLDSTOP;
     posix::check(::sigaction(SIGCHLD, &action, nullptr), "reset SIGCHLD");
     posix::check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "become a subreaper");
-    impl_ = std::make_unique<Impl>(loop, std::move(news));
+    impl_ = std::make_unique<Impl>(loop, std::move(news), slots);
     loop.on_signal(SIGCHLD, [this] { impl_->reap(); });
     impl_->reap_later();  // what ended before
 }
 
 Children::~Children() {
     impl_->loop.on_signal(SIGCHLD, nullptr);
-    for (const auto& [key, main] : impl_->mains) impl_->loop.unwatch(main.pidfd.get());
+    for (const auto& [key, main] : impl_->mains) {
+        if (main.pidfd) impl_->loop.unwatch(main.pidfd.get());
+    }
 }
 
 void Children::start(core::ProcessRef process, SpawnPlan plan) {
     auto job = std::make_unique<SpawnJob>(process, std::move(plan));
+    job->order.slot = impl_->take(process);
     impl_->pending.push_back({job.get(), std::nullopt, false});
     impl_->pending_by_process[process] = std::prev(impl_->pending.end());
     impl_->threads.add(std::move(job));
@@ -252,7 +363,11 @@ void Children::start(core::ProcessRef process, SpawnPlan plan) {
 
 bool Children::signal(core::ProcessRef process, int signal) {
     const auto found = impl_->pids.find(process);
-    if (found == impl_->pids.end()) return impl_->signal_pending(process, signal);
+    if (found == impl_->pids.end()) {
+        const auto other = impl_->adopted.find(process);
+        if (other != impl_->adopted.end()) return impl_->taken_over->signal(*other->second, signal);
+        return impl_->signal_pending(process, signal);
+    }
     const posix::Fd& pidfd = impl_->live.at(found->second).pidfd;
     return pidfd ? send(pidfd, signal) : send(pidfd_open(found->second), signal);
 }
@@ -268,32 +383,67 @@ bool Children::watch_main(core::UnitId unit, core::RunId run, pid_t pid) {
     if (!pidfd) return false;
     forget_main(unit, run);
     const MainKey key{unit, run};
+    state::Slot* const slot = impl_->take_main(key, pid);
     impl_->loop.watch(
         pidfd.get(), EPOLLIN, [this, key](std::uint32_t) { impl_->main_readable(key); },
         "main process");
-    impl_->mains[key] = {pid, std::move(pidfd)};
+    impl_->mains[key] = {pid, std::move(pidfd), slot};
     return true;
 }
 
 bool Children::signal_main(core::UnitId unit, core::RunId run, int signal) {
     const auto found = impl_->mains.find({unit, run});
-    return found != impl_->mains.end() && send(found->second.pidfd, signal);
+    if (found == impl_->mains.end()) return false;
+    const Impl::Main& main = found->second;
+    return main.pidfd ? send(main.pidfd, signal)
+                      : main.slot != nullptr && impl_->taken_over->signal(*main.slot, signal);
 }
 
 void Children::forget_main(core::UnitId unit, core::RunId run) {
     const auto found = impl_->mains.find({unit, run});
-    if (found == impl_->mains.end()) return;
-    impl_->loop.unwatch(found->second.pidfd.get());
-    impl_->mains.erase(found);
+    if (found != impl_->mains.end()) impl_->free(impl_->forget(found));
+}
+
+TakenOver::Found Children::adopt(state::Slot& slot, bool started,
+                                 const std::function<bool(pid_t)>& belongs) {
+    const core::ProcessRef process = process_of(slot);
+    const auto found = impl_->taken_over->add(slot, started, belongs);
+    if (found == TakenOver::Found::never_begun) {
+        impl_->free(&slot);
+    } else if (slot.use == state::Use::main) {
+        impl_->mains[{process.unit, process.run}] = {pid_in(slot), {}, &slot};
+    } else {
+        impl_->adopted[process] = &slot;
+    }
+    return found;
+}
+
+bool Children::adopt(core::ProcessRef process, pid_t pid) {
+    const auto stat = read_process_stat(pid);
+    if (!stat) return false;
+    state::Slot* const slot = impl_->take(process);
+    if (slot == nullptr) return false;
+    slot->start_time = stat->start_time;
+    slot->stage = static_cast<std::uint16_t>(SpawnStage::exec);
+    std::atomic_ref{slot->pid}.store(pid);
+    adopt(*slot, true, [](pid_t) { return true; });
+    return true;
+}
+
+void Children::exits_stored() {
+    if (impl_->taken_over) impl_->taken_over->exits_stored();
 }
 
 pid_t Children::pid_of(core::ProcessRef process) const {
     if (const auto found = impl_->pids.find(process); found != impl_->pids.end()) {
         return found->second;
     }
+    if (const auto found = impl_->adopted.find(process); found != impl_->adopted.end()) {
+        return exit_in(*found->second) == 0 ? pid_in(*found->second) : 0;
+    }
     const auto found = impl_->pending_by_process.find(process);
     if (found == impl_->pending_by_process.end() || found->second->ended) return 0;
-    return found->second->job->order.pid.load();
+    return found->second->job->order.pid();
 }
 
 pid_t Children::main_of(core::UnitId unit, core::RunId run) const {
@@ -306,6 +456,9 @@ std::optional<core::ProcessRef> Children::find(pid_t pid) const {
         return found->second.process;
     }
     if (const auto* const start = impl_->in_flight(pid)) return start->job->process;
+    for (const auto& [process, slot] : impl_->adopted) {
+        if (pid_in(*slot) == pid && exit_in(*slot) == 0) return process;
+    }
     return std::nullopt;
 }
 

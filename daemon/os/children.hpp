@@ -12,7 +12,9 @@
 
 #include "daemon/core/types.hpp"
 #include "daemon/os/loop.hpp"
+#include "daemon/os/slots.hpp"
 #include "daemon/os/spawn_plan.hpp"
+#include "daemon/os/taken_over.hpp"
 
 namespace reeve::os {
 
@@ -58,7 +60,10 @@ public:
     // Makes the process a subreaper, takes SIGCHLD, raises the limit of open files, starts the
     // spawn threads. Early in the life of the process the descriptors reserved for children come
     // out low. Signals that are ignored (but SIGPIPE) are so before. `news` is called on the loop.
-    Children(Loop& loop, std::function<void(const ChildNews&)> news);
+    // With `slots` (borrowed) what is started is stored there, for the manager after us: the kernel
+    // stores the pid, the child how far it came, we how it ended, before it is reaped. A slot is
+    // freed when `news` returns from the last word about its process: by then that is recorded.
+    Children(Loop& loop, std::function<void(const ChildNews&)> news, Slots* slots = nullptr);
     ~Children();  // kills nothing
     Children(const Children&) = delete;
     Children& operator=(const Children&) = delete;
@@ -74,10 +79,25 @@ public:
 
     // Takes over `pid` as the main process of a run (forking services, MAINPID=). The caller has
     // checked that it is of this unit, and does so again after (the pid may have been another's).
-    // False: it is gone. MainEnded follows; its status is `unknown` when it is not our child.
+    // False: it is gone. MainEnded follows; its status is `unknown` when it is neither our child
+    // nor the keeper's.
     bool watch_main(core::UnitId unit, core::RunId run, pid_t pid);
     bool signal_main(core::UnitId unit, core::RunId run, int signal);
     void forget_main(core::UnitId unit, core::RunId run);
+
+    // Takes over the process of a used slot that a manager before us left (of both uses), with
+    // slots only. `started`: Started was told of it. Told on the loop is what had not been: Started
+    // or NotStarted, then Ended, or MainEnded; its status is the one that the keeper stored, or
+    // `unknown` where there is no keeper any more. Nothing follows never_begun: the slot is freed,
+    // and the process to be started. `belongs`: is a pid in the unit's cgroup? Asked only where the
+    // start time is not known.
+    TakenOver::Found adopt(state::Slot& slot, bool started,
+                           const std::function<bool(pid_t)>& belongs);
+    // The same for a process that was found by its cgroup, and is running; its status will be
+    // `unknown`. False: it is gone, or there is no slot for it.
+    bool adopt(core::ProcessRef process, pid_t pid);
+    // The keeper's eventfd is readable (the caller reads it, before).
+    void exits_stored();
 
     // For status and the environment of children (MAINPID); 0: none.
     [[nodiscard]] pid_t pid_of(core::ProcessRef process) const;

@@ -5,7 +5,7 @@
 
 #include <array>
 #include <charconv>
-#include <string>
+#include <cstdio>
 
 #include "hal/posix/fd.hpp"
 
@@ -37,14 +37,17 @@ std::optional<ProcessStat> parse_process_stat(std::string_view text) {
     const std::string_view state = word(text);
     if (state.size() != 1 || !number(word(text), stat.parent)) return std::nullopt;
     stat.state = state.front();
-    for (int field = 5; field < 22; ++field) word(text);
+    for (int field = 5; field < 9; ++field) word(text);
+    if (!number(word(text), stat.flags)) return std::nullopt;
+    for (int field = 10; field < 22; ++field) word(text);
     if (!number(word(text), stat.start_time)) return std::nullopt;
     return stat;
 }
 
 std::optional<ProcessStat> read_process_stat(pid_t pid) {
-    const std::string path = "/proc/" + std::to_string(pid) + "/stat";
-    const posix::Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    std::array<char, 32> path;
+    ::snprintf(path.data(), path.size(), "/proc/%d/stat", pid);
+    const posix::Fd file{::open(path.data(), O_RDONLY | O_CLOEXEC)};
     if (!file) return std::nullopt;
     std::array<char, 1024> buffer;
     const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());

@@ -12,7 +12,10 @@ namespace reeve::os {
 struct ProcessStat {
     char state = '?';  // 'Z': ended, not reaped
     pid_t parent = 0;
+    std::uint32_t flags = 0;       // PF_…
     std::uint64_t start_time = 0;  // in clock ticks since boot: with the pid, an identity
+    // It became a program by itself: not so between fork and exec.
+    [[nodiscard]] bool executed() const noexcept { return (flags & 0x40U) == 0; }  // PF_FORKNOEXEC
     [[nodiscard]] bool ended() const noexcept { return state == 'Z' || state == 'X'; }
 };
 

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -32,14 +33,33 @@ constexpr long sys_setgroups = SYS_setgroups, sys_setresgid = SYS_setresgid,
 constexpr int last_signal = 64;
 constexpr unsigned long signal_set_size = 8;  // in the kernel's eyes
 
+void begin(ChildOrder& order, SpawnStage stage) noexcept {
+    order.stage = stage;
+    if (order.slot == nullptr) return;
+    std::atomic_ref{order.slot->stage}.store(static_cast<std::uint16_t>(stage));
+}
+
 [[noreturn]] void fail(ChildOrder& order) noexcept {
     order.error = errno;
+    if (order.slot != nullptr) {
+        std::atomic_ref{order.slot->error}.store(static_cast<std::uint16_t>(order.error));
+    }
     for (;;) ::syscall(SYS_exit_group, 127);
+}
+
+// Our start time as /proc will tell it, if no tick has passed since before we were made: without
+// /proc, and although the manager may be gone already. Else it is looked up after the start.
+void note_start_time(ChildOrder& order) noexcept {
+    if (order.slot == nullptr || order.ns_in_a_tick == 0) return;
+    std::uint64_t now[2] = {};  // as struct timespec, where a long has 64 bits
+    if (::syscall(SYS_clock_gettime, CLOCK_BOOTTIME, now) == -1) return;
+    if ((now[0] * 1'000'000'000 + now[1]) / order.ns_in_a_tick != order.tick) return;
+    std::atomic_ref{order.slot->start_time}.store(order.tick);
 }
 
 // First of all: until the table of descriptors is our own, nothing may be opened or closed.
 void take_descriptors(ChildOrder& order) noexcept {
-    order.stage = SpawnStage::descriptors;
+    begin(order, SpawnStage::descriptors);
     if (order.shares_descriptors &&
         ::syscall(SYS_close_range, order.window_end, ~0U, CLOSE_RANGE_UNSHARE) == -1) {
         fail(order);
@@ -51,7 +71,7 @@ void take_descriptors(ChildOrder& order) noexcept {
 
 // Leaves 0, 1, 2 and extra_as. What a kernel without close_range leaves is close-on-exec.
 void close_the_rest(ChildOrder& order) noexcept {
-    order.stage = SpawnStage::descriptors;
+    begin(order, SpawnStage::descriptors);
     unsigned from = 3;
     if (order.extra >= 0) {
         const auto as = static_cast<unsigned>(order.extra_as);
@@ -67,7 +87,7 @@ void close_the_rest(ChildOrder& order) noexcept {
 }
 
 void join_cgroup(ChildOrder& order) noexcept {
-    order.stage = SpawnStage::cgroup;
+    begin(order, SpawnStage::cgroup);
     if (::syscall(SYS_write, order.join_cgroup, "0", 1) == -1) fail(order);
 }
 
@@ -83,7 +103,7 @@ void reset_oom_score() noexcept {
 // Before the identity changes, so that a privileged manager needs no no_new_privs, which would
 // take setuid programs away from the service.
 void refuse_children(ChildOrder& order) noexcept {
-    order.stage = SpawnStage::seccomp;
+    begin(order, SpawnStage::seccomp);
     if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, order.filter) == 0) return;
     if (errno != EACCES) fail(order);
     if (::syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1) fail(order);
@@ -91,9 +111,9 @@ void refuse_children(ChildOrder& order) noexcept {
 }
 
 void change_identity(ChildOrder& order) noexcept {
-    order.stage = SpawnStage::groups;
+    begin(order, SpawnStage::groups);
     if (::syscall(sys_setgroups, order.group_count, order.groups) == -1) fail(order);
-    order.stage = SpawnStage::user;
+    begin(order, SpawnStage::user);
     if (::syscall(sys_setresgid, order.gid, order.gid, order.gid) == -1) fail(order);
     if (::syscall(sys_setresuid, order.uid, order.uid, order.uid) == -1) fail(order);
 }
@@ -119,35 +139,26 @@ void reset_signals(const ChildOrder& order) noexcept {
 
 void become(void* argument) noexcept {
     auto& order = *static_cast<ChildOrder*>(argument);
+    note_start_time(order);
     take_descriptors(order);
-    order.stage = SpawnStage::setsid;
+    begin(order, SpawnStage::setsid);
     if (::syscall(SYS_setsid) == -1) fail(order);
     if (order.join_cgroup >= 0) join_cgroup(order);
     close_the_rest(order);
     if (order.reset_oom_score) reset_oom_score();
-    order.stage = SpawnStage::limits;
+    begin(order, SpawnStage::limits);
     if (::syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &order.nofile, nullptr) == -1) {
         fail(order);
     }
     ::syscall(SYS_umask, order.umask);
     if (order.filter != nullptr) refuse_children(order);
     if (order.change_identity) change_identity(order);
-    order.stage = SpawnStage::chdir;
+    begin(order, SpawnStage::chdir);
     if (::syscall(SYS_chdir, order.directory) == -1) fail(order);
     reset_signals(order);
-    order.stage = SpawnStage::exec;
+    begin(order, SpawnStage::exec);
     ::syscall(SYS_execve, order.argv[0], order.argv, order.env);
     fail(order);
-}
-
-pid_t become_by_vfork(ChildOrder* order) noexcept {
-    const pid_t pid = ::vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork)
-    if (pid == 0) {               // from here on system calls alone
-        // NOLINTNEXTLINE(clang-analyzer-unix.Vfork)
-        order->pid.store(static_cast<pid_t>(::syscall(SYS_getpid)));
-        become(order);
-    }
-    return pid == -1 ? -errno : pid;
 }
 
 }  // namespace reeve::os

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "daemon/init/layout.hpp"
 #include "daemon/os/spawn_stage.hpp"
 
 namespace reeve::os {
@@ -41,18 +42,23 @@ struct ChildOrder {
     bool ignore_sigpipe = false;
     bool reset_oom_score = false;  // ours is protected, the child's is not to be
 
-    // Written while the child comes to be. The kernel (or the child itself, where clone3 is
-    // missing) stores the pid before the child can end.
-    std::atomic<pid_t> pid{0};
+    // Written while the child comes to be. The kernel stores the pid before the child
+    // runs: into the slot, where there is one.
+    pid_t own_pid = 0;
     int pidfd = -1;
     SpawnStage stage{SpawnStage::clone};
     int error = 0;  // set: the child gave up at `stage`
+
+    // Outlives us, in memory that is shared: the child goes on without us. nullptr: none.
+    state::Slot* slot = nullptr;
+    std::uint64_t tick = 0;          // of CLOCK_BOOTTIME, before the child was made
+    std::uint64_t ns_in_a_tick = 0;  // 0: its clock cannot be read here
+
+    [[nodiscard]] pid_t* pid_at() noexcept { return slot != nullptr ? &slot->pid : &own_pid; }
+    [[nodiscard]] pid_t pid() noexcept { return std::atomic_ref{*pid_at()}.load(); }
 };
 
 // entry for clone3_into(): becomes the program of the ChildOrder, or ends with 127.
 void become(void* order) noexcept;
-
-// The same by vfork, where clone3 is missing. Gives the pid or -errno.
-pid_t become_by_vfork(ChildOrder* order) noexcept;
 
 }  // namespace reeve::os

@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,6 +47,22 @@ bool protected_from_oom() noexcept {
     const posix::Fd file{::open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC)};
     char first = '0';
     return file && ::read(file.get(), &first, 1) == 1 && first == '-';
+}
+
+int become_and_end(void* order) {
+    become(order);
+    return 127;
+}
+
+// Start times of processes are told in ticks of this clock.
+void note_tick(ChildOrder& order) noexcept {
+    if (order.slot == nullptr || sizeof(long) < 8) return;
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    order.ns_in_a_tick = 1'000'000'000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+    order.tick = (static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+                  static_cast<std::uint64_t>(now.tv_nsec)) /
+                 order.ns_in_a_tick;
 }
 
 bool is_of_cgroup(int error) noexcept {
@@ -142,12 +160,13 @@ void Spawner::clear_slots(const SpawnPlan& plan) const noexcept {
 
 void Spawner::make(ChildOrder& order, const SpawnPlan& plan) noexcept {
     order.stage = SpawnStage::clone;
+    note_tick(order);
     pid_t pid = -ENOSYS;
     auto& missing = *environment_.clone3_missing;
     if (!missing.load()) pid = by_clone3(order, plan);
     if (pid == -ENOSYS) {  // by a seccomp filter of a container, or the architecture
         missing.store(true);
-        pid = by_vfork(order, plan);
+        pid = by_clone(order, plan);
     }
     if (pid < 0) {
         order.error = -pid;
@@ -178,7 +197,7 @@ pid_t Spawner::by_clone3(ChildOrder& order, const SpawnPlan& plan) noexcept {
     if (cgroup >= 0) args.flags |= CLONE_INTO_CGROUP;
     args.cgroup = static_cast<std::uint64_t>(cgroup >= 0 ? cgroup : 0);
     args.pidfd = address(&order.pidfd);
-    args.parent_tid = address(&order.pid);
+    args.parent_tid = address(order.pid_at());
     args.exit_signal = SIGCHLD;
     args.stack = address(stack_.get() + guard);
     args.stack_size = child_stack;
@@ -187,11 +206,14 @@ pid_t Spawner::by_clone3(ChildOrder& order, const SpawnPlan& plan) noexcept {
     return pid;
 }
 
-pid_t Spawner::by_vfork(ChildOrder& order, const SpawnPlan& plan) noexcept {
+pid_t Spawner::by_clone(ChildOrder& order, const SpawnPlan& plan) noexcept {
     order.shares_descriptors = false;
     if (const pid_t error = prepare_to_join(order, plan.cgroup); error != 0) return error;
     order.reset_signals = ~std::uint64_t{0};  // handlers too: there is no CLONE_CLEAR_SIGHAND
-    const pid_t pid = become_by_vfork(&order);
+    constexpr int flags = CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGCHLD;
+    void* const stack = stack_.get() + guard + child_stack;  // grows downwards
+    const pid_t pid = ::clone(become_and_end, stack, flags, &order, order.pid_at());
+    if (pid == -1) return -errno;
     if (pid > 0) order.pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
     return pid;
 }

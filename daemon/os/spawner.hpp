@@ -46,7 +46,7 @@ private:
     void complete(ChildOrder& order, const SpawnPlan& plan) const noexcept;
     void make(ChildOrder& order, const SpawnPlan& plan) noexcept;
     pid_t by_clone3(ChildOrder& order, const SpawnPlan& plan) noexcept;
-    pid_t by_vfork(ChildOrder& order, const SpawnPlan& plan) noexcept;
+    pid_t by_clone(ChildOrder& order, const SpawnPlan& plan) noexcept;
     pid_t prepare_to_join(ChildOrder& order, int cgroup) noexcept;
 
     struct Unmap {
