@@ -70,6 +70,13 @@ public:
     virtual std::string stats() const = 0;              // JSON
     // how: exit, poweroff, reboot, halt, kexec, soft-reboot. Throws std::invalid_argument: refused.
     virtual void shutdown(const std::string& how, core::ShutdownRequest request) = 0;
+    // Gives way to a manager from `binary` (empty: the same), which answers the request with
+    // Bus::came_up_by_reexec(). `refused` is called, on the loop, only when nothing happens.
+    virtual void reexec(const std::string&, std::function<void(std::string why)> refused) {
+        refused(
+            "there is no reeve-init above this manager; start it by reeve-init to upgrade it "
+            "in place");
+    }
 };
 
 // The sentence for a unit that is not known.

@@ -1,5 +1,7 @@
 #include "daemon/bus/bus.hpp"
 
+#include <unistd.h>
+
 #include "daemon/bus/message_bus.hpp"
 #include "daemon/bus/news.hpp"
 #include "daemon/bus/private_socket.hpp"
@@ -14,10 +16,11 @@ using posix::check_sd;
 struct Bus::Impl {
     Impl(sd_event* loop, Backend& backend, const Options& options)
         : access{options.system, options.owner, options.accounts},
-          requests{backend},
+          requests{backend, options.record},
           context{backend, access, requests, options.system},
           private_socket{loop, context, options.socket,
-                         static_cast<mode_t>(options.system ? 0666 : 0600)},
+                         static_cast<mode_t>(options.system ? 0666 : 0600),
+                         posix::Fd{options.listening}},
           message_bus{loop, context, options.address} {
         sd_event_source* made = nullptr;
         check_sd(sd_event_add_defer(loop, &made, on_turn, this), "signals of the bus");
@@ -103,6 +106,37 @@ void Bus::reconnect() {
 
 bool Bus::on_message_bus() const noexcept {
     return impl_->message_bus.has_name();
+}
+
+std::string Bus::save() const {
+    return impl_->requests.save();
+}
+
+void Bus::load(std::string_view saved) {
+    impl_->requests.load(saved);
+}
+
+void Bus::replay(std::string_view bytes) {
+    impl_->requests.replay(bytes);
+}
+
+void Bus::resume() {
+    impl_->requests.resume();
+}
+
+void Bus::came_up_by_reexec() {
+    Outcome outcome;
+    outcome.text = REEVE_VERSION;
+    outcome.pid = static_cast<std::uint32_t>(::getpid());
+    impl_->requests.complete_all("ReExec", outcome);
+}
+
+int Bus::listening() const noexcept {
+    return impl_->private_socket.listening();
+}
+
+void Bus::keep_socket() noexcept {
+    impl_->private_socket.keep();
 }
 
 Bus::Stats Bus::stats() const noexcept {

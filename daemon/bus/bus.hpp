@@ -4,8 +4,10 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/bus/backend.hpp"
@@ -23,6 +25,11 @@ struct Options {
     // Where passwd and group are; read at start, after Apply and at reconnect(), without NSS: only
     // local accounts count for access.
     std::string accounts = "/etc";
+    // The private socket, listening already, from a predecessor; owned by the Bus from then on.
+    // -1: bound anew.
+    int listening = -1;
+    // Takes each change of the requests as bytes for replay(), before it shows. Must not throw.
+    std::function<void(std::string bytes)> record{};
 };
 
 class Bus {
@@ -43,6 +50,20 @@ public:
 
     void reconnect();  // SIGUSR1
     [[nodiscard]] bool on_message_bus() const noexcept;
+
+    // What must outlive the manager: the requests, and the socket on which clients queue up while
+    // nobody serves it. Of a predecessor's: load() what it saved, replay() what it recorded after
+    // that, in order; resume() once the core has handled all that was journaled. load() and
+    // replay() throw std::invalid_argument; then nothing has changed.
+    [[nodiscard]] std::string save() const;
+    void load(std::string_view saved);
+    void replay(std::string_view bytes);
+    void resume();
+    // Answers who asked for ReExec; before resume().
+    void came_up_by_reexec();
+    [[nodiscard]] int listening() const noexcept;  // borrowed
+    // From now on the socket's file stays when the Bus goes: a successor serves it.
+    void keep_socket() noexcept;
 
     struct Stats {
         std::size_t clients = 0;  // on the private socket

@@ -105,6 +105,11 @@ std::optional<T> Dictionary::take(const char* key, const char* type) {
 std::optional<std::string> Dictionary::text(const char* key) {
     return take<std::string>(key, "s");
 }
+std::optional<std::string> Dictionary::look(const char* key) const {
+    const auto found = values_.find(key);
+    const auto* value = found == values_.end() ? nullptr : std::get_if<std::string>(&found->second);
+    return value != nullptr ? std::optional{*value} : std::nullopt;
+}
 std::optional<std::uint64_t> Dictionary::number(const char* key) {
     return take<std::uint64_t>(key, "t");
 }

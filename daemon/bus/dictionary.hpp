@@ -21,6 +21,8 @@ public:
     // Takes the value of `key` out; nullopt: not there. Throws Refusal: it has another type.
     // Numbers may come in any integer type.
     std::optional<std::string> text(const char* key);
+    // As text(), leaving it in; nullopt also: it is no text.
+    std::optional<std::string> look(const char* key) const;
     std::optional<std::uint64_t> number(const char* key);
     std::optional<bool> flag(const char* key);
     std::optional<std::vector<std::string>> list(const char* key);

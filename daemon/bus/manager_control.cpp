@@ -126,4 +126,26 @@ void shutdown(Call& call) {
     call.context.requests.complete(*id, std::move(outcome));
 }
 
+void re_exec(Call& call) {
+    const std::string binary = read_text(call.message);
+    Dictionary options{call.message, "options"};
+    if (!call.context.access.may_control(call.caller)) deny("replace the manager", controllers);
+    if (!binary.empty() && !binary.starts_with('/')) {
+        throw Refusal{api::error::invalid_argument, "binary must be an absolute path, or empty"};
+    }
+    const auto id =
+        call.context.requests.open_own(call, {"ReExec " + binary, Shape::manager, {}}, options);
+    if (!id) return;
+    Context& context = call.context;
+    // Done is answered by the successor.
+    context.backend.reexec(
+        binary, [&context, id = *id, alive = std::weak_ptr{context.alive}](const std::string& why) {
+            if (alive.expired()) return;
+            Outcome refused;
+            refused.error = api::error::refused;
+            refused.text = why;
+            context.requests.complete(id, std::move(refused));
+        });
+}
+
 }  // namespace reeve::bus::manager

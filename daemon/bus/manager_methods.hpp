@@ -37,5 +37,6 @@ void apply(Call& call);
 void logs(Call& call);
 void stats(Call& call);
 void shutdown(Call& call);
+void re_exec(Call& call);
 
 }  // namespace reeve::bus::manager

@@ -51,26 +51,27 @@ void check_event_name(const std::string& name) {
 }
 
 template <class Request>
+constexpr Shape shape_of = Shape::state;
+template <>
+constexpr Shape shape_of<core::ForgetRequest> = Shape::nothing;
+
+template <class Request>
 void unit_request(Call& call, const char* method, const char* what, bool of_manager = false) {
     const std::string name = read_text(call.message);
     Dictionary options{call.message, "options"};
+    const std::string asked = std::string{method} + " " + name;
+    if (call.context.requests.asked_before(call, asked, options)) return;
     if (of_manager) check_controls_manager(call, what);
     const std::string unit = controlled_unit(call, name, what);
-    auto caller = call.context.requests.open(call, {method, Shape::state, {unit}}, options);
+    auto caller = call.context.requests.open(call, {asked, shape_of<Request>, {unit}}, options);
     if (!caller) return;
     Request request{};
     request.caller = std::move(*caller);
     request.unit = unit;
+    if constexpr (std::is_same_v<Request, core::RestartRequest>) {
+        request.only_if_running = std::string_view{method} == "TryRestart";
+    }
     call.context.backend.submit(std::move(request));
-}
-
-void restart_request(Call& call, const char* method, bool only_if_running) {
-    const std::string name = read_text(call.message);
-    Dictionary options{call.message, "options"};
-    const std::string unit = controlled_unit(call, name, "restart");
-    auto caller = call.context.requests.open(call, {method, Shape::state, {unit}}, options);
-    if (!caller) return;
-    call.context.backend.submit(core::RestartRequest{std::move(*caller), unit, only_if_running});
 }
 
 void event_request(Call& call, const char* method, Shape shape, bool set) {
@@ -78,7 +79,8 @@ void event_request(Call& call, const char* method, Shape shape, bool set) {
     Dictionary options{call.message, "options"};
     check_controls_manager(call, set ? "set events" : "clear events");
     check_event_name(name);
-    auto caller = call.context.requests.open(call, {method, shape, {name}}, options);
+    auto caller = call.context.requests.open(
+        call, {std::string{method} + " " + name, shape, {name}}, options);
     if (!caller) return;
     call.context.backend.submit(core::EventRequest{std::move(*caller), name, set});
 }
@@ -92,10 +94,10 @@ void stop(Call& call) {
     unit_request<core::StopRequest>(call, "Stop", "stop");
 }
 void restart(Call& call) {
-    restart_request(call, "Restart", false);
+    unit_request<core::RestartRequest>(call, "Restart", "restart");
 }
 void try_restart(Call& call) {
-    restart_request(call, "TryRestart", true);
+    unit_request<core::RestartRequest>(call, "TryRestart", "restart");
 }
 void reload(Call& call) {
     unit_request<core::ReloadRequest>(call, "Reload", "reload");
@@ -109,6 +111,8 @@ void kill(Call& call) {
     const std::string signal_name = read_text(call.message);
     const std::string whom = read_text(call.message);
     Dictionary options{call.message, "options"};
+    const std::string asked = "Kill " + name + " " + signal_name + " " + whom;
+    if (call.context.requests.asked_before(call, asked, options)) return;
     const auto signal = signal_number(signal_name);
     if (!signal) {
         throw Refusal{api::error::invalid_argument,
@@ -118,8 +122,7 @@ void kill(Call& call) {
         throw Refusal{api::error::invalid_argument, "whom is \"main\" or \"all\""};
     }
     const std::string unit = controlled_unit(call, name, "signal");
-    auto caller = call.context.requests.open(
-        call, {"Kill " + signal_name + " " + whom, Shape::nothing, {unit}}, options);
+    auto caller = call.context.requests.open(call, {asked, Shape::nothing, {unit}}, options);
     if (!caller) return;
     call.context.backend.submit(
         core::KillRequest{std::move(*caller), unit, *signal, whom == "all"});
@@ -128,12 +131,15 @@ void kill(Call& call) {
 void wait(Call& call) {
     std::vector<std::string> names = read_list(call.message);
     Dictionary options{call.message, "options"};
+    std::string asked = "Wait";
+    for (const std::string& name : names) asked += " " + name;
+    if (call.context.requests.asked_before(call, asked, options)) return;
     const core::Engine& engine = call.context.backend.engine();
     for (const std::string& name : names) {
         if (engine.find(name)) continue;
         throw Refusal{api::error::no_such_unit, unknown_unit_text(call.context.backend, name)};
     }
-    auto caller = call.context.requests.open(call, {"Wait", Shape::wait, names}, options);
+    auto caller = call.context.requests.open(call, {asked, Shape::wait, names}, options);
     if (!caller) return;
     call.context.backend.submit(core::WaitRequest{std::move(*caller), std::move(names)});
 }
@@ -143,37 +149,32 @@ void run(Call& call) {
     Dictionary definition{call.message, "definition"};
     Dictionary options{call.message, "options"};
     check_controls_manager(call, "run transient units");
-    // The words tell two requests with one id apart.
-    std::string method = "Run " + name;
+    std::string asked = "Run " + name;
     units::UnitPtr unit =
         make_transient(std::move(name), definition, call.caller, call.context.access);
-    for (const std::string& word : unit->service->commands.front().argv) method += " " + word;
+    for (const std::string& word : unit->service->commands.front().argv) asked += " " + word;
     auto caller =
-        call.context.requests.open(call, {std::move(method), Shape::unit, {unit->name}}, options);
+        call.context.requests.open(call, {std::move(asked), Shape::unit, {unit->name}}, options);
     if (!caller) return;
     call.context.backend.submit(core::RunRequest{std::move(*caller), std::move(unit)});
 }
 
 void forget(Call& call) {
-    const std::string name = read_text(call.message);
-    Dictionary options{call.message, "options"};
-    const std::string unit = controlled_unit(call, name, "forget");
-    auto caller = call.context.requests.open(call, {"Forget", Shape::nothing, {unit}}, options);
-    if (!caller) return;
-    call.context.backend.submit(core::ForgetRequest{std::move(*caller), unit});
+    unit_request<core::ForgetRequest>(call, "Forget", "forget");
 }
 
 void reset_failed(Call& call) {
     const std::string name = read_text(call.message);
     Dictionary options{call.message, "options"};
+    const std::string asked = "ResetFailed " + name;
+    if (call.context.requests.asked_before(call, asked, options)) return;
     std::string unit;
     if (name.empty()) {
         check_controls_manager(call, "reset all units");
     } else {
         unit = controlled_unit(call, name, "reset");
     }
-    auto caller =
-        call.context.requests.open(call, {"ResetFailed", Shape::nothing, {unit}}, options);
+    auto caller = call.context.requests.open(call, {asked, Shape::nothing, {unit}}, options);
     if (!caller) return;
     call.context.backend.submit(core::ResetFailedRequest{std::move(*caller), unit});
 }
@@ -189,7 +190,8 @@ void wait_event(Call& call) {
     const std::string name = read_text(call.message);
     Dictionary options{call.message, "options"};
     check_event_name(name);
-    auto caller = call.context.requests.open(call, {"WaitEvent", Shape::nothing, {name}}, options);
+    auto caller =
+        call.context.requests.open(call, {"WaitEvent " + name, Shape::nothing, {name}}, options);
     if (!caller) return;
     call.context.backend.submit(core::WaitEventRequest{std::move(*caller), name});
 }

@@ -59,13 +59,36 @@ posix::Fd listen_at(const std::string& path, mode_t mode) {
     return socket;
 }
 
+// Clients find it: it is bound at `path`, and its file is still there.
+bool listens_at(int socket, const std::string& path) {
+    sockaddr_un address{};
+    socklen_t size = sizeof(address) - 1;  // the path ends within it
+    struct stat file {};
+    return ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+           address.sun_family == AF_UNIX && path == address.sun_path &&
+           ::stat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode);
+}
+
+posix::Fd listening_socket(posix::Fd given, const std::string& path, mode_t mode) {
+    if (!given || !listens_at(given.get(), path)) return listen_at(path, mode);
+    for (const int command : {F_GETFL, F_GETFD}) {
+        const int flags = check(::fcntl(given.get(), command), "private socket");
+        const bool status = command == F_GETFL;
+        check(::fcntl(given.get(), status ? F_SETFL : F_SETFD,
+                      flags | (status ? O_NONBLOCK : FD_CLOEXEC)),
+              "private socket");
+    }
+    return given;
+}
+
 }  // namespace
 
-PrivateSocket::PrivateSocket(sd_event* loop, Context& context, std::string path, mode_t mode)
+PrivateSocket::PrivateSocket(sd_event* loop, Context& context, std::string path, mode_t mode,
+                             posix::Fd listening)
     : loop_{loop},
       context_{context},
       path_{std::move(path)},
-      socket_{listen_at(path_, mode)},
+      socket_{listening_socket(std::move(listening), path_, mode)},
       spare_{::open("/dev/null", O_RDONLY | O_CLOEXEC)} {
     check_sd(sd_id128_randomize(&server_id_), "random id");
     sd_event_source* made = nullptr;
@@ -82,7 +105,7 @@ PrivateSocket::PrivateSocket(sd_event* loop, Context& context, std::string path,
 }
 
 PrivateSocket::~PrivateSocket() {
-    ::unlink(path_.c_str());
+    if (!keeps_) ::unlink(path_.c_str());
 }
 
 int PrivateSocket::on_connect(sd_event_source*, int, std::uint32_t, void* self) noexcept {

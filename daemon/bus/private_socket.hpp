@@ -11,15 +11,19 @@ namespace reeve::bus {
 
 class PrivateSocket {
 public:
-    // Binds `path` with `mode`; what a dead manager left there is replaced. Throws
-    // std::system_error: EADDRINUSE when a living one serves it.
-    PrivateSocket(sd_event* loop, Context& context, std::string path, mode_t mode);
+    // Serves `listening` if it is bound at `path`; else binds `path` with `mode`: what a dead
+    // manager left there is replaced. Throws std::system_error: EADDRINUSE when a living one
+    // serves it.
+    PrivateSocket(sd_event* loop, Context& context, std::string path, mode_t mode,
+                  posix::Fd listening);
     ~PrivateSocket();
     PrivateSocket(const PrivateSocket&) = delete;
     PrivateSocket& operator=(const PrivateSocket&) = delete;
 
     void for_each(const std::function<void(Connection&)>& body);
     [[nodiscard]] bool anyone_listens() const noexcept;
+    [[nodiscard]] int listening() const noexcept { return socket_.get(); }
+    void keep() noexcept { keeps_ = true; }  // the file stays behind
     [[nodiscard]] std::size_t clients() const noexcept { return peers_.size(); }
 
 private:
@@ -39,6 +43,7 @@ private:
     posix::Fd spare_;  // given up for a moment when descriptors have run out
     std::list<Peer> peers_;
     std::uint64_t last_id_ = 0;
+    bool keeps_ = false;
     posix::SourcePtr incoming_, pause_, reaper_;
 };
 

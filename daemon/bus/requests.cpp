@@ -4,6 +4,7 @@
 
 #include "daemon/bus/append.hpp"
 #include "daemon/bus/refusal.hpp"
+#include "daemon/bus/requests_record.hpp"
 
 namespace reeve::bus {
 
@@ -48,7 +49,8 @@ std::string sentence(const Backend& backend, const core::Answer& answer, const S
         case Verdict::unknown_unit: return unknown_unit_text(backend, unit);
         case Verdict::refused: return said("refused");
         case Verdict::still_waiting:
-            if (subject.method == "WaitEvent") return said("the event") + " is not set yet";
+            if (subject.asked.starts_with("WaitEvent "))
+                return said("the event") + " is not set yet";
             if (subject.shape == Shape::wait) return said("not there yet") + " still";
             return said("not there yet") + "; it stays asked, `reevectl why " + unit +
                    "` says more";
@@ -86,14 +88,20 @@ void append_outcome(sd_bus_message* message, const Subject& subject, const Outco
         case Shape::applied:
             append(message, "bs", outcome.applied ? 1 : 0, outcome.text.c_str());
             return;
+        case Shape::manager: append(message, "su", outcome.text.c_str(), outcome.pid); return;
     }
+}
+
+// "UID:ID"; empty: no id is given.
+std::string key_of(const Call& call, const std::optional<std::string>& id) {
+    return id && !id->empty() ? std::to_string(call.caller.uid) + ":" + *id : std::string{};
 }
 
 }  // namespace
 
 void reply(sd_bus_message* call, const Subject& subject, const Outcome& outcome) {
-    if (outcome.error != nullptr) {
-        refuse(call, outcome.error, outcome.text.c_str());
+    if (!outcome.error.empty()) {
+        refuse(call, outcome.error.c_str(), outcome.text.c_str());
         return;
     }
     const posix::MessagePtr message = new_reply(call);
@@ -101,31 +109,40 @@ void reply(sd_bus_message* call, const Subject& subject, const Outcome& outcome)
     sd_bus_send(nullptr, message.get(), nullptr);  // fails when the caller has gone: its loss
 }
 
-bool Requests::seen_before(Call& call, const Subject& subject, const std::string& key) {
+Requests::Waiter Requests::waiter_of(Call& call) {
+    const char* sender = sd_bus_message_get_sender(call.message);
+    return {call.connection.id(), sender != nullptr ? sender : "",
+            posix::MessagePtr{sd_bus_message_ref(call.message)}, &call.connection};
+}
+
+bool Requests::asked_before(Call& call, const std::string& asked, const Dictionary& options) {
+    return seen_before(call, asked, key_of(call, options.look(api::option::id)));
+}
+
+bool Requests::seen_before(Call& call, const std::string& asked, const std::string& key) {
     const auto found = remembered_.find(key);
     if (key.empty() || found == remembered_.end()) return false;
     const Remembered& first = found->second;
-    // The name of a transient unit may be made up anew each time; its words are in `method`.
-    const bool same_names = subject.shape == Shape::unit || first.subject.names == subject.names;
-    if (first.subject.method != subject.method || !same_names) {
+    if (first.subject.asked != asked) {
         throw Refusal{api::error::invalid_argument,
                       "this id was used for another request; take a new one for each"};
     }
     if (first.outcome) {
         reply(call.message, first.subject, *first.outcome);
-        return true;
+    } else {
+        pending_.at(first.pending).waiters.push_back(waiter_of(call));
     }
-    const char* sender = sd_bus_message_get_sender(call.message);
-    pending_.at(first.pending)
-        .waiters.push_back({call.connection.id(), sender != nullptr ? sender : "",
-                            posix::MessagePtr{sd_bus_message_ref(call.message)}, &call.connection});
     return true;
 }
 
-void Requests::remember(const std::string& key, const Subject& subject, core::RequestId id) {
-    if (key.empty()) return;
-    remembered_.emplace(key, Remembered{subject, std::nullopt, id});
-    keys_.push_back(key);
+void Requests::add(core::RequestId id, Pending pending) {
+    last_id_ = static_cast<std::uint64_t>(id);
+    ++pending_of_[pending.uid];
+    if (!pending.key.empty()) {
+        remembered_.emplace(pending.key, Remembered{pending.subject, std::nullopt, id});
+        keys_.push_back(pending.key);
+    }
+    pending_.emplace(id, std::move(pending));
     // Those not yet answered are kept: they are bounded by pending_limit.
     for (auto it = keys_.begin(); keys_.size() > ids_kept && it != keys_.end();) {
         const auto found = remembered_.find(*it);
@@ -136,6 +153,13 @@ void Requests::remember(const std::string& key, const Subject& subject, core::Re
             ++it;
         }
     }
+}
+
+// The request is not pending any more.
+Requests::Pending Requests::take(core::RequestId id) {
+    auto taken = pending_.extract(id);
+    if (--pending_of_[taken.mapped().uid] == 0) pending_of_.erase(taken.mapped().uid);
+    return std::move(taken.mapped());
 }
 
 // Of a user who has too many, the oldest that nobody waits for any more is cancelled.
@@ -153,38 +177,24 @@ void Requests::make_room(uid_t uid) {
 }
 
 void Requests::cancel(core::RequestId id) {
-    const auto taken = pending_.extract(id);
-    const Pending& pending = taken.mapped();
-    if (--pending_of_[pending.uid] == 0) pending_of_.erase(pending.uid);
-    if (const auto found = remembered_.find(pending.key); found != remembered_.end()) {
-        found->second.outcome = Outcome{.error = api::error::cancelled,
-                                        .text = "nobody waited for it; ask again",
-                                        .results = {},
-                                        .names = {}};
-    }
+    Outcome cancelled;
+    cancelled.error = api::error::cancelled;
+    cancelled.text = "nobody waited for it; ask again";
+    end(id, std::move(cancelled));
     backend_.submit(core::CancelRequest{id});
 }
 
 std::optional<core::RequestId> Requests::open_own(Call& call, Subject subject,
                                                   Dictionary& options) {
-    std::string key;
-    if (const auto id = options.text(api::option::id); id && !id->empty()) {
-        key = std::to_string(call.caller.uid) + ":" + *id;
-    }
+    std::string key = key_of(call, options.text(api::option::id));
     options.finish();
-    if (seen_before(call, subject, key)) return {};
+    if (seen_before(call, subject.asked, key)) return {};
     make_room(call.caller.uid);
-    ++pending_of_[call.caller.uid];
-    const core::RequestId id{++last_id_};
-    remember(key, subject, id);
-    Pending& pending = pending_[id];
-    pending.subject = std::move(subject);
-    pending.key = std::move(key);
-    pending.uid = call.caller.uid;
-    const char* sender = sd_bus_message_get_sender(call.message);
-    pending.waiters.push_back({call.connection.id(), sender != nullptr ? sender : "",
-                               posix::MessagePtr{sd_bus_message_ref(call.message)},
-                               &call.connection});
+    Pending pending{std::move(subject), std::move(key), call.caller.uid, {}};
+    pending.waiters.push_back(waiter_of(call));
+    const core::RequestId id{last_id_ + 1};
+    if (record_) record_(opened(id, pending.uid, pending.key, pending.subject));
+    add(id, std::move(pending));
     return id;
 }
 
@@ -199,9 +209,9 @@ std::optional<core::Caller> Requests::open(Call& call, Subject subject, Dictiona
 Outcome Requests::outcome_of(const core::Answer& answer, const Subject& subject) const {
     const std::string first = subject.names.empty() ? "" : subject.names.front();
     Outcome outcome;
-    outcome.error = error_name(answer.verdict);
+    if (const char* error = error_name(answer.verdict)) outcome.error = error;
     outcome.text = sentence(backend_, answer, subject);
-    if (outcome.error != nullptr) return outcome;
+    if (!outcome.error.empty()) return outcome;
     outcome.state = answer.state;
     outcome.run = answer.run;
     const core::Engine& engine = backend_.engine();
@@ -235,10 +245,26 @@ void Requests::answer(const core::Answer& answer) {
 }
 
 void Requests::complete(core::RequestId id, Outcome outcome) {
-    auto taken = pending_.extract(id);
-    if (taken.empty()) return;
-    const Pending& pending = taken.mapped();
-    if (--pending_of_[pending.uid] == 0) pending_of_.erase(pending.uid);
+    if (pending_.contains(id)) end(id, std::move(outcome));
+}
+
+void Requests::complete_all(std::string_view asked, const Outcome& outcome) {
+    std::vector<core::RequestId> meant;
+    for (const auto& [id, pending] : pending_) {
+        const std::string_view all = pending.subject.asked;
+        if (all.substr(0, all.find(' ')) == asked) meant.push_back(id);
+    }
+    for (const core::RequestId id : meant) complete(id, outcome);
+}
+
+void Requests::end(core::RequestId id, Outcome outcome) {
+    if (record_) record_(ended(id, outcome));
+    settle(id, std::move(outcome));
+}
+
+// Tells those who wait, and keeps the outcome for those who ask again.
+void Requests::settle(core::RequestId id, Outcome outcome) {
+    const Pending pending = take(id);
     for (const Waiter& waiter : pending.waiters) {
         reply(waiter.call.get(), pending.subject, outcome);
         waiter.via->check_backlog();

@@ -66,6 +66,12 @@ std::vector<EventView> Engine::events() const {
     return impl_->event_views();
 }
 
+std::vector<RequestId> Engine::awaited() const {
+    std::vector<RequestId> ids;
+    for (const auto& [id, pending] : impl_->requests.all()) ids.push_back(id);
+    return ids;
+}
+
 std::string Engine::save() const {
     return impl_->save();
 }

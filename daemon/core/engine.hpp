@@ -83,6 +83,8 @@ public:
     // What goes with it, in the order it goes: itself last.
     [[nodiscard]] std::vector<UnitId> goes_with(UnitId unit) const;
     [[nodiscard]] std::vector<EventView> events() const;
+    // The requests without an answer so far, ascending.
+    [[nodiscard]] std::vector<RequestId> awaited() const;
 
     // The state as bytes, and back, over the same definitions. load(save()) changes nothing.
     [[nodiscard]] std::string save() const;

@@ -66,6 +66,16 @@ void Board::define(std::vector<units::UnitPtr> units) {
     submit(core::ApplySet{std::move(units), {}, {}, {}});
 }
 
+void Board::take_over(const std::vector<units::UnitPtr>& definitions, const std::string& saved) {
+    engine_ = core::Engine::load({}, definitions, saved);
+    arm();
+}
+
+void Board::reexec(const std::string& binary, std::function<void(std::string)> refused) {
+    reexecs.push_back(binary);
+    if (!refuses_reexec.empty()) refused(refuses_reexec);
+}
+
 void Board::submit(core::Event request) {
     requests_.push_back(request);
     news_.push_back(std::move(request));

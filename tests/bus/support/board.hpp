@@ -21,6 +21,8 @@ public:
     void serve(Bus* bus) { bus_ = bus; }
     // Takes a set of units over; devices among them come with their capacity.
     void define(std::vector<units::UnitPtr> units);
+    // Goes on from where another board was: `definitions` are those it had.
+    void take_over(const std::vector<units::UnitPtr>& definitions, const std::string& saved);
     // News from the shell.
     void tell(const core::Event& event) { submit(event); }
     // The unit's main process ends by itself.
@@ -47,6 +49,7 @@ public:
         referred_to.push_back(unit);
         done(unit);
     }
+    void reexec(const std::string& binary, std::function<void(std::string)> refused) override;
     void plan(std::function<void(std::string json)> done) override { done(R"({"ok":true})"); }
     void apply(std::function<void(ApplyOutcome)> done) override;
     posix::Fd logs(const LogQuery& query) override;
@@ -56,6 +59,8 @@ public:
     std::vector<std::string> referred_to;
     std::vector<std::string> shutdowns;
     unsigned applies = 0;
+    std::vector<std::string> reexecs;
+    std::string refuses_reexec;  // why; empty: a successor is to answer
 
 private:
     void carry_out(const core::Action& action);

@@ -48,7 +48,8 @@ void Folder::open() const {
 }
 
 Server::Server(ServerOptions options)
-    : socket_{folder_ / "bus"}, wake_{check(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")} {
+    : socket_{options.socket.empty() ? folder_ / "bus" : options.socket},
+      wake_{check(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")} {
     std::promise<void> ready;
     auto started = ready.get_future();
     thread_ = std::thread{[this, options = std::move(options), &ready] { run(options, ready); }};
@@ -95,7 +96,9 @@ void Server::run(ServerOptions options, std::promise<void>& ready) {
                         .address = options.address,
                         .system = options.system,
                         .owner = options.owner,
-                        .accounts = options.accounts}};
+                        .accounts = options.accounts,
+                        .listening = options.listening,
+                        .record = options.record}};
         board.serve(&bus);
         board_ = &board;
         bus_ = &bus;

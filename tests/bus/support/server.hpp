@@ -35,6 +35,9 @@ struct ServerOptions {
     bool system = false;
     uid_t owner = ::geteuid();
     std::string accounts{"/etc"};
+    std::string socket{};  // empty: in a folder of its own
+    int listening = -1;
+    std::function<void(std::string)> record{};  // called on the loop
 };
 
 class Server {
