@@ -358,17 +358,40 @@ TEST(Journal, RefusesAnotherVersionAndSaysWhich) {
     EXPECT_EQ(why(), "state: not that of a manager");
 }
 
+// Behind the good ones; whole, by its checksum.
+void put_record(const Memory& memory, std::uint64_t end, std::uint32_t kind, std::uint64_t sequence,
+                const std::string& bytes) {
+    const RecordHead head{static_cast<std::uint32_t>(bytes.size()), kind, sequence};
+    const std::uint64_t sum = checksum(head, bytes);
+    const auto put = [&](const auto* from, std::size_t size) {
+        for (std::size_t i = 0; i < size; ++i)
+            memory.put(end++, reinterpret_cast<const char*>(from)[i]);
+    };
+    put(&head, sizeof head);
+    put(bytes.data(), bytes.size());
+    put(&sum, sizeof sum);
+}
+
 TEST(Journal, RefusesARecordOfAnotherKind) {
     for (const std::uint32_t kind : {snapshot_kind, event_kind + (1U << 16U)}) {
         const Memory memory;
-        Journal journal = begin(memory, 1);
-        const RecordHead head{0, kind, 2};
-        const std::uint64_t sum = checksum(head, {});
-        for (std::size_t i = 0; i < sizeof head; ++i)
-            memory.put(journal.size() + i, reinterpret_cast<const char*>(&head)[i]);
-        for (std::size_t i = 0; i < sizeof sum; ++i)
-            memory.put(journal.size() + sizeof head + i, reinterpret_cast<const char*>(&sum)[i]);
+        const Journal journal = begin(memory, 1);
+        put_record(memory, journal.size(), kind, 2, "");
         EXPECT_THROW(static_cast<void>(memory.recover()), std::invalid_argument);
+    }
+}
+
+// A region may still hold what it held before, where no hole could be made.
+TEST(Journal, AnEventOutOfItsTurnIsNotRead) {
+    archive::Writer out;
+    out(at(1), event(1));
+    const std::string bytes = out.take();
+    for (const std::uint64_t sequence : {0U, 1U, 2U, 3U}) {
+        const Memory memory;
+        const Journal journal = begin(memory, 1);
+        put_record(memory, journal.size(), event_kind, sequence, bytes);
+        EXPECT_EQ(memory.recover().events.size(), sequence == 2 ? 2U : 1U);
+        EXPECT_EQ(memory.recover().torn, sequence != 2);
     }
 }
 
