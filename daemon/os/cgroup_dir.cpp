@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +24,8 @@ namespace reeve::os {
 using posix::check;
 
 namespace {
+
+constexpr auto note_name = "user.reeve.note";
 
 bool write_word(int dir, const char* file, const char* word) noexcept {
     const posix::Fd fd{::openat(dir, file, O_WRONLY | O_CLOEXEC)};
@@ -48,6 +51,17 @@ struct CloseDir {
     void operator()(DIR* dir) const noexcept { ::closedir(dir); }
 };
 
+void collect(int folder, std::vector<pid_t>& pids) {
+    const auto text = read_at(folder, "cgroup.procs");
+    if (text) append_numbers(*text, pids);
+    for (const auto& name : subfolders(folder)) {
+        const posix::Fd below{::openat(folder, name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+        if (below) collect(below.get(), pids);
+    }
+}
+
+}  // namespace
+
 std::vector<std::string> subfolders(int folder) {
     std::vector<std::string> names;
     struct stat about {};
@@ -61,17 +75,6 @@ std::vector<std::string> subfolders(int folder) {
     }
     return names;
 }
-
-void collect(int folder, std::vector<pid_t>& pids) {
-    const auto text = read_at(folder, "cgroup.procs");
-    if (text) append_numbers(*text, pids);
-    for (const auto& name : subfolders(folder)) {
-        const posix::Fd below{::openat(folder, name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
-        if (below) collect(below.get(), pids);
-    }
-}
-
-}  // namespace
 
 CgroupDir::CgroupDir(int parent, std::string name) : name_{std::move(name)} {
     made_ = ::mkdirat(parent, name_.c_str(), 0755) == 0;
@@ -149,6 +152,19 @@ std::vector<pid_t> CgroupDir::members() const {
 std::uint64_t CgroupDir::oom_kills() const {
     const auto text = read_at(dir_.get(), "memory.events");
     return text ? number_after(*text, "oom_kill") : 0;
+}
+
+// By a path, as the descriptor is one that cannot be written to.
+void CgroupDir::set_note(std::uint64_t number) const {
+    const auto path = "/proc/self/fd/" + std::to_string(dir_.get());
+    ::setxattr(path.c_str(), note_name, &number, sizeof number, 0);
+}
+
+std::uint64_t CgroupDir::note() const {
+    const auto path = "/proc/self/fd/" + std::to_string(dir_.get());
+    std::uint64_t number = 0;
+    const auto got = ::getxattr(path.c_str(), note_name, &number, sizeof number);
+    return got == sizeof number ? number : 0;
 }
 
 bool remove_cgroup(int parent, const std::string& name) {

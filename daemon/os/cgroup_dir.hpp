@@ -50,6 +50,9 @@ public:
     [[nodiscard]] std::vector<pid_t> members() const;
     // The oom_kill count; 0 where there is no memory controller.
     [[nodiscard]] std::uint64_t oom_kills() const;
+    // A number that stays with the folder; 0: none was ever set, or the kernel cannot (before 5.7).
+    void set_note(std::uint64_t number) const;
+    [[nodiscard]] std::uint64_t note() const;
 
 private:
     std::string name_;
@@ -57,6 +60,9 @@ private:
     posix::Fd events_;
     bool made_ = false;
 };
+
+// Names of the folders in a folder.
+std::vector<std::string> subfolders(int folder);
 
 // Removes a folder and those below it, as far as they are empty. False: something lives there.
 bool remove_cgroup(int parent, const std::string& name);

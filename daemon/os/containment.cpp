@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 
 #include <deque>
 #include <map>
@@ -52,6 +53,7 @@ struct Containment::Impl {
     int looks_while_unsettled = 0;
     bool told_degraded = false;
     bool join_by_hand = false;
+    bool abandoned = false;
     std::shared_ptr<int> alive = std::make_shared<int>();  // for what is deferred
 
     Impl(Loop& on, std::function<void(core::UnitId, core::RunId)> to, InstanceCgroup in)
@@ -107,6 +109,40 @@ struct Containment::Impl {
             if (std::exchange(told_degraded, true)) return;
             log::warn("cannot {}: units without a cgroup of their own are held by process groups",
                       e.what());
+        }
+    }
+
+    // The folder that a manager before us made for the run: see open_cgroup().
+    void find_cgroup(Unit& unit, const std::string& name, core::RunId run) {
+        if (!instance) return;
+        const auto own = name + "+" + std::to_string(static_cast<std::uint64_t>(run));
+        const bool apart = ::faccessat(instance.get(), own.c_str(), F_OK, 0) == 0;
+        try {
+            unit.cgroup = CgroupDir{instance.get(), apart ? own : name};
+            unit.cgroup.thaw();
+            unit.killed = !unit.cgroup.made();  // perhaps it was, which cannot be seen
+        } catch (const std::system_error& e) {
+            log::warn("cannot {}: its processes are told by their mark", e.what());
+        }
+    }
+
+    [[nodiscard]] bool is_held(const std::string& folder) const {
+        const auto has = [&](const CgroupDir& cgroup) { return cgroup && cgroup.name() == folder; };
+        return std::any_of(units.begin(), units.end(),
+                           [&](const auto& entry) { return has(entry.second.cgroup); }) ||
+               std::any_of(left.begin(), left.end(),
+                           [&](const auto& entry) { return has(entry.second); });
+    }
+
+    void hold_left(const RunTracker::Key& key, const std::string& folder) {
+        try {
+            CgroupDir cgroup{instance.get(), folder};
+            cgroup.thaw();
+            if (!cgroup.read_events().populated) return (void)remove_cgroup(instance.get(), folder);
+            CgroupDir& kept = left[key] = std::move(cgroup);
+            watch_left(key, kept);
+        } catch (const std::system_error& e) {
+            log::warn("cannot {}: what an earlier run left there is not seen", e.what());
         }
     }
 
@@ -264,13 +300,22 @@ Containment::Containment(Loop& loop, const std::string& instance,
 Containment::~Containment() {
     for (auto& [id, unit] : impl_->units) {
         impl_->close_watch(unit);
-        impl_->remove_folder(unit);
+        if (!impl_->abandoned) impl_->remove_folder(unit);
     }
     for (auto& [key, cgroup] : impl_->left) {
         if (!cgroup) continue;
         impl_->loop.unwatch(cgroup.events_fd());
-        remove_cgroup(impl_->instance.get(), cgroup.name());
+        if (!impl_->abandoned) remove_cgroup(impl_->instance.get(), cgroup.name());
     }
+    if (impl_->abandoned) impl_->instance.abandon();
+}
+
+void Containment::abandon() noexcept {
+    impl_->abandoned = true;
+}
+
+void Containment::look_below(pid_t root) {
+    impl_->tracker.look_below(root);
 }
 
 bool Containment::has_cgroups() const noexcept {
@@ -297,10 +342,45 @@ int Containment::enter(core::UnitId unit, std::string_view name, core::RunId run
     entry.entered = true;
     if (entry.cgroup) {
         entry.oom_kills_before = entry.cgroup.oom_kills();
+        if (entry.oom_kills_before != 0) entry.cgroup.set_note(entry.oom_kills_before);
     } else {
         m.tracker.add({unit, run}, mark);
     }
     return entry.cgroup.get();
+}
+
+int Containment::adopt(core::UnitId unit, std::string_view name, core::RunId run,
+                       std::string_view mark) {
+    Impl& m = *impl_;
+    leave(unit);
+    std::erase(m.idle, unit);
+    Impl::Unit& entry = m.units[unit] = {};
+    m.find_cgroup(entry, escape_cgroup_name(name), run);
+    entry.run = run;
+    entry.entered = true;
+    if (entry.cgroup) {
+        entry.oom_kills_before = entry.cgroup.note();
+    } else {
+        m.tracker.add({unit, run}, mark, 0);
+    }
+    return entry.cgroup.get();
+}
+
+void Containment::adopt_rest(const std::vector<std::pair<core::UnitId, std::string>>& units) {
+    Impl& m = *impl_;
+    if (!m.instance) return;
+    std::map<std::string, core::UnitId, std::less<>> by_folder;
+    for (const auto& [unit, name] : units) by_folder.emplace(escape_cgroup_name(name), unit);
+    const posix::Fd folder{::openat(m.instance.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    for (const std::string& name : subfolders(folder.get())) {
+        const auto plus = std::min(name.find('+'), name.size());
+        const auto unit = by_folder.find(name.substr(0, plus));
+        if (unit == by_folder.end() || m.is_held(name)) continue;
+        std::uint64_t run = 0;
+        if (plus < name.size())
+            std::from_chars(name.data() + plus + 1, name.data() + name.size(), run);
+        m.hold_left({unit->second, core::RunId{run}}, name);
+    }
 }
 
 void Containment::joined(core::UnitId unit, core::RunId run, pid_t pid) {

@@ -20,7 +20,7 @@ public:
     // `use_cgroups` false: process groups in any case.
     Containment(Loop& loop, const std::string& instance,
                 std::function<void(core::UnitId, core::RunId)> emptied, bool use_cgroups = true);
-    ~Containment();  // removes the folders that are empty
+    ~Containment();  // removes the folders that are empty, if not abandoned
     Containment(const Containment&) = delete;
     Containment& operator=(const Containment&) = delete;
 
@@ -32,6 +32,16 @@ public:
     // not be made (said once). `mark` is the value of REEVE_RUN in the environment of the run's
     // processes. Again for the same run (each further process): thaws, gives the same.
     int enter(core::UnitId unit, std::string_view name, core::RunId run, std::string_view mark);
+    // The same for a run that a manager before us entered: its folder as it is, thawed. Without
+    // cgroups its processes are found by their mark, and those that joined().
+    int adopt(core::UnitId unit, std::string_view name, core::RunId run, std::string_view mark);
+    // After the last adopt(): what is in other folders of these units counts as left behind by
+    // earlier runs, whose number may not be known (0); empty folders are removed.
+    void adopt_rest(const std::vector<std::pair<core::UnitId, std::string>>& units);
+    // Without cgroups: processes descend from `root`, a parent of ours, too.
+    void look_below(pid_t root);
+    // The manager after us has it: nothing is removed.
+    void abandon() noexcept;
     // A process of the run that we started ourselves. Without cgroups it is remembered: it may
     // write over its environment (setproctitle), and with it over the mark.
     void joined(core::UnitId unit, core::RunId run, pid_t pid);

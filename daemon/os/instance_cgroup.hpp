@@ -20,6 +20,7 @@ public:
     explicit operator bool() const noexcept { return static_cast<bool>(dir_); }
     [[nodiscard]] int get() const noexcept { return dir_.get(); }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }  // as in /proc
+    void abandon() noexcept { dir_ = {}; }  // it stays there; not used any more
     [[nodiscard]] std::string describe() const;
     // Children can be born in folders made here; tries it. See clone_probe.hpp.
     [[nodiscard]] bool can_bear() const noexcept;

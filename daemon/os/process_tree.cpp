@@ -50,10 +50,10 @@ bool append_children(pid_t pid, std::vector<pid_t>& children) {
     return readable;
 }
 
-std::vector<ProcessInfo> by_children_files(bool& supported) {
+std::vector<ProcessInfo> by_children_files(pid_t root, bool& supported) {
     std::vector<ProcessInfo> found;
     std::vector<pid_t> children;
-    supported = append_children(::getpid(), children);
+    supported = append_children(root, children);
     // Bounded: who forks faster than we read would keep us here.
     constexpr std::size_t limit = 65'536;
     for (std::size_t next = 0; supported && next < std::min(children.size(), limit); ++next) {
@@ -65,14 +65,14 @@ std::vector<ProcessInfo> by_children_files(bool& supported) {
     return found;
 }
 
-std::vector<ProcessInfo> by_parents() {
+std::vector<ProcessInfo> by_parents(pid_t root) {
     std::multimap<pid_t, ProcessInfo> by_parent;
     for (const pid_t pid : numbered_entries("/proc")) {
         const ProcessInfo info = process_info(pid);
         if (info.id.start != 0) by_parent.emplace(info.parent, info);
     }
     std::vector<ProcessInfo> found;
-    std::vector<pid_t> parents{::getpid()};
+    std::vector<pid_t> parents{root};
     for (std::size_t next = 0; next < parents.size(); ++next) {
         const auto [begin, end] = by_parent.equal_range(parents[next]);
         for (auto child = begin; child != end; ++child) {
@@ -106,10 +106,14 @@ ProcessInfo process_info(pid_t pid) {
     return info;
 }
 
-std::vector<ProcessInfo> descendants() {
+std::vector<ProcessInfo> descendants(pid_t root) {
+    const pid_t self = ::getpid();
+    if (root == 0) root = self;
     bool supported = false;
-    auto found = by_children_files(supported);
-    return supported ? found : by_parents();
+    auto found = by_children_files(root, supported);
+    if (!supported) found = by_parents(root);
+    std::erase_if(found, [&](const ProcessInfo& each) { return each.id.pid == self; });
+    return found;
 }
 
 std::string run_mark(pid_t pid) {

@@ -27,8 +27,8 @@ struct ProcessInfo {
 
 ProcessInfo process_info(pid_t pid);  // id.start 0: it is gone
 
-// All below us, parents before their children, zombies left out.
-std::vector<ProcessInfo> descendants();
+// All below us, or below `root` but ourselves; parents before their children, zombies left out.
+std::vector<ProcessInfo> descendants(pid_t root = 0);
 
 // The value of REEVE_RUN in its environment; empty: none, or not ours to read. A program that
 // writes its title over the environment has none.

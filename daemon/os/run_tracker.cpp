@@ -21,8 +21,8 @@ std::uint64_t ticks_since_boot() {
 
 }  // namespace
 
-void RunTracker::add(Key run, std::string_view mark) {
-    runs_[run] = {std::string{mark}, ticks_since_boot()};
+void RunTracker::add(Key run, std::string_view mark, std::optional<std::uint64_t> since) {
+    runs_[run] = {std::string{mark}, since ? *since : ticks_since_boot()};
     by_mark_.insert_or_assign(std::string{mark}, run);
 }
 
@@ -38,7 +38,7 @@ void RunTracker::remove(Key run) {
 // Parents come before their children, so one pass passes a membership down.
 void RunTracker::look() {
     settled_ = true;
-    const auto processes = descendants();
+    const auto processes = descendants(root_);
     const pid_t own_session = ::getsid(0);  // of those that are still between clone and setsid
     std::map<ProcessId, Key> found;
     std::map<pid_t, Key> by_pid;
@@ -120,7 +120,7 @@ bool RunTracker::claim(Key run, pid_t pid) {
         return known->second == run;
     }
     if (info.id.start < found->second.since || !run_mark(pid).empty()) return false;
-    const auto all = descendants();
+    const auto all = descendants(root_);
     const bool ours = std::any_of(all.begin(), all.end(),
                                   [&](const ProcessInfo& each) { return each.id == info.id; });
     if (ours) known_.emplace(info.id, run);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,10 @@ public:
     using Key = std::pair<core::UnitId, core::RunId>;
 
     // Of the processes of the run have REEVE_RUN=mark.
-    void add(Key run, std::string_view mark);
+    // `since` (clock ticks since boot): none of it is older; nullopt: now.
+    void add(Key run, std::string_view mark, std::optional<std::uint64_t> since = std::nullopt);
+    // They descend from `root`, a parent of ours, too: those that a manager before us started.
+    void look_below(pid_t root) { root_ = root; }
     void remove(Key run);
 
     // The processes of the run, found anew.
@@ -49,6 +53,7 @@ private:
     std::map<std::string, Key, std::less<>> by_mark_;
     std::map<ProcessId, Key> known_;
     bool settled_ = true;
+    pid_t root_ = 0;  // 0: us
     // Without /proc: the groups of what was started, by leader, until they are empty.
     bool blind_ = !has_proc();
     std::map<pid_t, Key> groups_;

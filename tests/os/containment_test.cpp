@@ -91,6 +91,31 @@ TEST_P(Holding, NewsOfAnEarlierRunChangesNothing) {
     containment.kill_all(second.unit, second.id);
 }
 
+// As after a re-exec: the one who made it is gone, nothing of it is removed.
+TEST_P(Holding, ARunIsTakenOver) {
+    const TestRun run = enter("passed-on");
+    start(run, "sleep 60 & exec sleep 60");
+    ASSERT_TRUE(turn([&] { return containment.members(run.unit, run.id).size() == 2; }));
+    const auto before = containment.members(run.unit, run.id);
+    std::vector<TestRun> gone;
+    Containment next{loop, "test-" + std::to_string(::getpid()),
+                     [&](core::UnitId unit, core::RunId id) {
+                         gone.push_back({unit, id, -1});
+                     },
+                     GetParam()};
+    containment.abandon();
+    next.adopt(run.unit, "passed-on", run.id, mark(run));
+    EXPECT_EQ(next.members(run.unit, run.id), before);
+    EXPECT_TRUE(next.contains(run.unit, run.id, before.front()));
+    EXPECT_FALSE(next.oom_killed(run.unit));
+    next.watch_empty(run.unit, run.id);
+    next.kill_all(run.unit, run.id);
+    EXPECT_TRUE(turn([&] {
+        next.after_reap();
+        return gone == std::vector{run};
+    }));
+}
+
 class Cgroups : public ContainmentBench {
 protected:
     Cgroups() : ContainmentBench{true} {}
@@ -144,6 +169,52 @@ TEST_F(Cgroups, FolderIsReusedAndRemovedAtTheEnd) {
         EXPECT_NE(made.substr(0, whole.size()), whole);
     }
     EXPECT_NE(::access((whole + "/../second").c_str(), F_OK), 0);
+}
+
+TEST_F(Cgroups, NothingOfAnAbandonedOneIsRemovedAndTheRestIsFound) {
+    const std::string instance = "passed-on-" + std::to_string(::getpid());
+    const core::UnitId unit{1};
+    std::string made;
+    {
+        Containment first{loop, instance, [](auto, auto) {}};
+        const std::string said = first.describe();
+        made = said.substr(said.find('/'));
+        for (const int run : {1, 2, 3}) {
+            const core::RunId id{static_cast<std::uint64_t>(run)};
+            SpawnPlan plan;
+            plan.argv = {"/bin/sleep", "60"};
+            plan.cgroup = first.enter(unit, "x", id, "m");
+            children.start({unit, id, ++last}, std::move(plan));
+            ASSERT_TRUE(turn([&] { return count<Started>() == run; }));
+            if (run < 3) first.leave_behind(unit);
+        }
+        first.enter(core::UnitId{2}, "empty", core::RunId{1}, "m");
+        first.abandon();
+    }
+    std::ofstream{made + "/x+3/cgroup.freeze"} << "1";
+    Containment next{loop, instance, [](auto, auto) {}};
+    next.adopt(unit, "x", core::RunId{3}, "m");
+    next.adopt_rest({{unit, "x"}, {core::UnitId{2}, "empty"}});
+    EXPECT_EQ(next.members(unit, core::RunId{3}).size(), 1U);
+    EXPECT_EQ(next.left_behind(unit).size(), 2U);
+    EXPECT_NE(::access((made + "/empty").c_str(), F_OK), 0);
+    EXPECT_EQ(::access((made + "/x").c_str(), F_OK), 0);
+    EXPECT_FALSE(next.is_all_empty());
+    next.signal_everything(SIGTERM);
+    EXPECT_TRUE(turn([&] { return count<Ended>() == 3 && next.is_all_empty(); }));
+}
+
+// What was killed for want of memory before the run began is not of the run.
+TEST_F(Cgroups, ANumberStaysWithTheFolder) {
+    enter("noted");
+    const std::string said = containment.describe();
+    const posix::Fd parent{
+        ::open(said.substr(said.find('/')).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    const CgroupDir folder{parent.get(), "noted"};
+    EXPECT_EQ(folder.note(), 0U);
+    folder.set_note(3);
+    if (folder.note() == 0) GTEST_SKIP() << "the kernel keeps no attributes of cgroups";
+    EXPECT_EQ((CgroupDir{parent.get(), "noted"}.note()), 3U);
 }
 
 TEST_F(Cgroups, ManyUnitsThatCameAndWentLeaveFewFolders) {

@@ -4,6 +4,7 @@
 #include <random>
 #include <set>
 
+#include "daemon/os/containment.hpp"
 #include "tests/os/support/keeper_bench.hpp"
 #include "tests/os/support/turns.hpp"
 
@@ -299,6 +300,31 @@ TEST_F(TakenOverTest, FoundByItsCgroupItIsFollowed) {
     });
     EXPECT_TRUE(says("nobody"));
     EXPECT_TRUE(says("ended 1 signal 15"));
+}
+
+// They are no descendants of the next manager, but of the keeper.
+TEST_F(TakenOverTest, WithoutCgroupsTheRunIsFoundByItsMark) {
+    const auto count_members = [](Manager& m, bool below_the_keeper) {
+        Containment containment{m.loop, "marked", [](auto, auto) {}, false};
+        if (below_the_keeper) containment.look_below(::getppid());
+        containment.adopt(core::UnitId{1}, "marked", core::RunId{1}, "taken-over");
+        const auto members = containment.members(core::UnitId{1}, core::RunId{1});
+        m.say(std::to_string(members.size()) + " members");
+    };
+    start_manager([&](Manager& m) {
+        SpawnPlan plan = waits("sleep 60 & wait");
+        plan.env.emplace_back("REEVE_RUN=taken-over");
+        m.children.start(ref(1), std::move(plan));
+    });
+    ASSERT_TRUE(says("started 1"));
+    kill_manager();
+    start_manager([&](Manager& m) {
+        m.adopt_all();
+        count_members(m, false);
+        count_members(m, true);
+    });
+    EXPECT_TRUE(says("0 members"));
+    EXPECT_TRUE(says("1 members"));
 }
 
 // ── the order of things ──
