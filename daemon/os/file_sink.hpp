@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,10 +20,22 @@ public:
     };
     explicit FileSink(Place place) : place_{std::move(place)} {}
 
+    // Hears of each step before it is taken, so that one who comes after a death can tell how much
+    // of a text got into the file.
+    class Witness {
+    public:
+        // Of the text, all but the last `left` bytes are in files. More goes into the file with
+        // this identity and size now; identity 0: nowhere yet, or where no size tells.
+        virtual void about_to(std::uint64_t file, std::uint64_t size, std::size_t left) = 0;
+
+    protected:
+        ~Witness() = default;
+    };
+
     // Appends whole lines. False: it could not, error() says why; what was not written is kept and
     // goes first when retry() works again.
-    bool write(std::string_view lines);
-    bool retry();
+    bool write(std::string_view lines, Witness& witness);
+    bool retry(Witness& witness);
     [[nodiscard]] bool has_pending() const noexcept { return !pending_.empty(); }
 
     [[nodiscard]] int error() const noexcept { return error_; }
@@ -30,19 +43,23 @@ public:
     void change(Place place);
     void reopen() noexcept { file_ = {}; }
     [[nodiscard]] std::string path() const { return place_.folder + "/current"; }
-    // The most that one write() should bring, so that `max_size` holds.
-    [[nodiscard]] std::size_t batch() const noexcept;
+    // The file that had this identity, whether or not it was rotated once since then.
+    struct Found {
+        std::uint64_t size = 0;
+        bool ends_line = true;
+    };
+    [[nodiscard]] std::optional<Found> find(std::uint64_t file) const;
 
 private:
     bool open();
     bool rotate();
-    bool put(std::string_view& lines);  // what was written is removed from `lines`
-    bool try_put(std::string_view& lines);
+    [[nodiscard]] std::size_t first_part(std::string_view lines) const;
+    bool put(std::string_view& lines, Witness& witness);  // removes what was written
+    bool put_part(std::string_view& lines, Witness& witness);
+    bool try_put(std::string_view& lines, Witness& witness);
 
     Place place_;
     posix::Fd file_;
-    bool regular_ = true;  // a FIFO or a device has no size and is not rotated
-    std::uint64_t size_ = 0;
     int error_ = 0;  // of the last failure
     std::string pending_;
 };

@@ -7,11 +7,17 @@
 
 namespace reeve::os {
 
-void LineAssembler::feed(const LogPiece& piece, bool begins, std::string_view bytes,
+void LineAssembler::feed(const LogPiece& piece, std::uint32_t within, std::string_view bytes,
                          std::uint64_t& dropped, const Emit& emit) {
     if (piece.length == 0) return flush(emit);
     Partial& partial = partials_[static_cast<std::size_t>(piece.stream)];
-    if (begins && piece.fresh) {
+    std::uint64_t at = piece.offset + within;
+    if (at < partial.offset) {
+        const std::uint64_t known = std::min<std::uint64_t>(partial.offset - at, bytes.size());
+        bytes.remove_prefix(known);
+        at += known;
+    }
+    if (at == piece.offset && piece.fresh) {
         finish(partial, emit);  // of an earlier run, which ended in the middle of a line
         partial.skipped = 0;
         partial.in_step = true;
@@ -23,6 +29,8 @@ void LineAssembler::feed(const LogPiece& piece, bool begins, std::string_view by
         const bool ended = whole || bytes.size() > room;
         const std::string_view text =
             bytes.substr(0, whole ? newline : std::min(room, bytes.size()));
+        const std::uint64_t began = at;
+        at += text.size() + (whole ? 1 : 0);
         bytes.remove_prefix(text.size() + (whole ? 1 : 0));
         if (!partial.in_step) {
             partial.skipped += text.size() + (whole ? 1 : 0);
@@ -31,7 +39,11 @@ void LineAssembler::feed(const LogPiece& piece, bool begins, std::string_view by
         } else if (ended && partial.text.empty()) {
             emit({piece.time, piece.run, text});
         } else {
-            if (partial.text.empty()) partial.time = piece.time, partial.run = piece.run;
+            if (partial.text.empty()) {
+                partial.time = piece.time;
+                partial.run = piece.run;
+                partial.offset = began;
+            }
             partial.text += text;
             if (ended) finish(partial, emit);
         }
@@ -42,7 +54,7 @@ void LineAssembler::feed(const LogRing::Batch& batch, std::uint64_t& dropped, co
     if (batch.lost > 0) dropped += batch.lost + gap();
     std::string_view bytes = batch.bytes;
     for (const auto& part : batch.parts) {
-        feed(part.piece, part.begins, bytes.substr(0, part.size), dropped, emit);
+        feed(part.piece, part.within, bytes.substr(0, part.size), dropped, emit);
         bytes.remove_prefix(part.size);
     }
 }
@@ -65,6 +77,23 @@ void LineAssembler::finish(Partial& partial, const Emit& emit) {
 
 void LineAssembler::flush(const Emit& emit) {
     for (Partial& partial : partials_) finish(partial, emit);
+}
+
+void LineAssembler::mark(LogMark& mark) const {
+    mark.in_step = 0;
+    for (std::size_t i = 0; i < 2; ++i) {
+        const Partial& partial = partials_[i];
+        mark.unfinished[i] = static_cast<std::uint32_t>(partial.text.size());
+        mark.line[i] = partial.text.empty() ? mark.position : partial.offset;
+        if (partial.in_step) mark.in_step |= 1U << i;
+    }
+}
+
+void LineAssembler::resume(const LogMark& mark, LogStream stream, bool gone) {
+    const auto i = static_cast<std::size_t>(stream);
+    partials_[i] = {};
+    partials_[i].offset = gone ? mark.position : mark.line[i];
+    partials_[i].in_step = !gone && (mark.in_step >> i & 1U) != 0;
 }
 
 void append_log_time(std::string& to, std::uint64_t microseconds) {

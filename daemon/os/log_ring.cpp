@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
+#include <system_error>
 
 #include "hal/posix/check.hpp"
 
@@ -16,13 +18,8 @@ namespace {
 
 using posix::check;
 
-constexpr std::uint64_t page = 4096;
-constexpr std::uint64_t pieces_per_page = page / sizeof(LogPiece);
+constexpr std::uint64_t page = RingHeader::page;
 constexpr std::uint64_t free_at_once = 4 * page;
-
-std::uint64_t whole_pages(std::uint64_t bytes) {
-    return (bytes + page - 1) / page * page;
-}
 
 // Between the tail and the bytes, which the kernel copies and no atomic orders.
 void barrier() noexcept {
@@ -34,19 +31,30 @@ void barrier() noexcept {
 }  // namespace
 
 // A piece for every 64 bytes, so that units that print short lines keep as many bytes as others.
+LogRing::LogRing(posix::Fd file, const RingHeader& header)
+    : file_{std::move(file)},
+      window_{header.window},
+      span_{header.span},
+      pieces_{(RingHeader::whole_pages(span_ / 64 * sizeof(LogPiece)) - sizeof header) /
+              sizeof(LogPiece)},
+      data_{sizeof header + pieces_ * sizeof(LogPiece)},
+      freed_{header.freed},
+      source_{header.source} {}
+
 LogRing::LogRing(std::uint64_t window, std::uint64_t span)
-    : file_{check(::memfd_create("reeve-log", MFD_CLOEXEC), "memfd_create for a log ring")},
-      window_{whole_pages(std::max(window, least))},
-      span_{whole_pages(std::max(span, window_))},
-      pieces_{whole_pages(span_ / 64 * sizeof(LogPiece)) / sizeof(LogPiece)},
-      data_{pieces_ * sizeof(LogPiece)} {
+    : LogRing{
+          posix::Fd{check(::memfd_create("reeve-log", MFD_CLOEXEC), "memfd_create for a log ring")},
+          RingHeader::of(window, span)} {
+    const RingHeader header = RingHeader::of(window, span);
     check(::ftruncate(file_.get(), static_cast<off_t>(data_ + span_)), "size a log ring");
+    check(::pwrite(file_.get(), &header, sizeof header, 0), "write the header of a log ring");
 }
 
 std::uint64_t LogRing::memory() const noexcept {
     const std::uint64_t index = std::min(next_.load(), pieces_) * sizeof(LogPiece);
     const std::uint64_t live = (next_.load() - tail_.load()) * sizeof(LogPiece);
-    return std::min(head_.load() - freed_, span_) + (span_ > window_ ? live : index);
+    return sizeof(RingHeader) + std::min(head_.load() - freed_, span_) +
+           (span_ > window_ ? live : index);
 }
 
 std::uint64_t LogRing::taken() const noexcept {
@@ -67,8 +75,9 @@ void LogRing::drop_oldest() {
     tail_offset_ = oldest.offset + oldest.length;
     tail_.store(number + 1);
     barrier();
-    if (span_ > window_ && (number + 1) % pieces_per_page == 0)
-        punch((number + 1 - pieces_per_page) % pieces_ * sizeof(LogPiece), page);
+    const std::uint64_t end = place(number) + sizeof(LogPiece);
+    if (span_ > window_ && end % page == 0 && end > page)  // the first holds the header
+        punch(end - page, page);
 }
 
 // How much may be taken now in one piece; what must go for it has gone.
@@ -90,35 +99,67 @@ std::size_t LogRing::make_room(std::size_t wanted, int pipe) {
     return size;
 }
 
+// The bytes are there. At the end of a page of the index the checkpoint follows: no page before it
+// is needed to go on.
 void LogRing::commit(std::size_t size, const Stamp& stamp, bool fresh) {
     const std::uint64_t number = next_.load();
-    const LogPiece piece{head_.load(), stamp.time, stamp.run, static_cast<std::uint32_t>(size),
-                         stamp.stream, fresh,      0};
-    const auto where = static_cast<off_t>(number % pieces_ * sizeof(LogPiece));
-    check(::pwrite(file_.get(), &piece, sizeof piece, where), "write the index of a log ring");
-    head_.store(piece.offset + size);
+    const std::uint64_t head = head_.load();
+    if (size > 0) {
+        const auto stream = static_cast<std::size_t>(stamp.stream);
+        char last = 0;
+        copy(head + size - 1, &last, 1);
+        mid_line_[stream] = last != '\n';
+        line_run_[stream] = stamp.run;
+    } else {
+        mid_line_[0] = mid_line_[1] = false;
+    }
+    const auto open = static_cast<std::uint8_t>((mid_line_[0] ? 1U : 0U) | (mid_line_[1] ? 2U : 0));
+    const LogPiece piece{head,         stamp.time, stamp.run, static_cast<std::uint32_t>(size),
+                         stamp.stream, fresh,      open,      1};
+    if (!put(&piece, sizeof piece, place(number))) {  // as if nothing had been taken
+        const int error = errno;
+        ::lseek(file_.get(), static_cast<off_t>(data_ + head % span_), SEEK_SET);
+        throw std::system_error{error, std::generic_category(), "write the index of a log ring"};
+    }
+    head_.store(head + size);
     next_.store(number + 1);
-    if (size == 0) return;
-    char last = 0;
-    copy(piece.offset + size - 1, &last, 1);
-    const auto stream = static_cast<std::size_t>(stamp.stream);
-    mid_line_[stream] = last != '\n';
-    line_run_[stream] = stamp.run;
+    crash_point("entered");
+    if (place(number + 1) % page != 0 && (number + 1) % pieces_ != 0) return;
+    (void)keep_checkpoint();
+    crash_point("checkpoint");
+}
+
+bool LogRing::keep_checkpoint() const noexcept {
+    const RingHeader::Checkpoint checkpoint{next_.load(), head_.load()};
+    return put(&checkpoint, sizeof checkpoint, offsetof(RingHeader, checkpoint));
+}
+
+// What must be said and have its memory before bytes are taken. False: errno says why.
+bool LogRing::prepare(const Stamp& stamp) {
+    const std::uint64_t at = head_.load() % span_;
+    if (at == 0 && ::lseek(file_.get(), static_cast<off_t>(data_), SEEK_SET) < 0) return false;
+    if (at == 0) crash_point("wrapped");
+    const auto stream = static_cast<std::uint64_t>(stamp.stream);
+    if (stamp.run != source_.run || stream != source_.stream) {
+        const RingHeader::Source source{stamp.run, stream};
+        if (!put(&source, sizeof source, offsetof(RingHeader, source))) return false;
+        source_ = source;
+        crash_point("source");
+    }
+    const std::uint64_t where = place(next_.load());
+    const LogPiece none;
+    return where % page != 0 || put(&none, sizeof none, where);
 }
 
 ssize_t LogRing::take(int pipe, const Stamp& stamp) {
     const std::size_t room = make_room(64 << 10, pipe);
     if (room == 0) return 0;
-    const std::uint64_t position = data_ + head_.load() % span_;
-    if (position != file_position_) {
-        check(::lseek(file_.get(), static_cast<off_t>(position), SEEK_SET), "seek in a log ring");
-        file_position_ = position;
-    }
+    if (!prepare(stamp)) return -1;
     // Consuming and advancing are one system call; the file's own offset says how far we are.
     const ssize_t got = ::splice(pipe, nullptr, file_.get(), nullptr, room, SPLICE_F_NONBLOCK);
     if (got == 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) return 0;
     if (got < 0) return -1;
-    file_position_ += static_cast<std::uint64_t>(got);
+    crash_point("taken");
     const auto stream = static_cast<std::size_t>(stamp.stream);
     commit(static_cast<std::size_t>(got), stamp,
            !mid_line_[stream] || line_run_[stream] != stamp.run);
@@ -128,12 +169,11 @@ ssize_t LogRing::take(int pipe, const Stamp& stamp) {
 void LogRing::append(std::string_view text, const Stamp& stamp) {
     while (!text.empty()) {
         const std::size_t room = make_room(text.size(), -1);
-        const auto where = static_cast<off_t>(data_ + head_.load() % span_);
-        const auto put =
-            check(::pwrite(file_.get(), text.data(), room, where), "write to a log ring");
-        const auto stream = static_cast<std::size_t>(stamp.stream);
-        commit(static_cast<std::size_t>(put), stamp, !mid_line_[stream]);
-        text.remove_prefix(static_cast<std::size_t>(put));
+        check(prepare(stamp) ? 0 : -1, "make room in a log ring");
+        const auto size = static_cast<std::size_t>(
+            check(::write(file_.get(), text.data(), room), "write to a log ring"));
+        commit(size, stamp, !mid_line_[static_cast<std::size_t>(stamp.stream)]);
+        text.remove_prefix(size);
     }
 }
 
@@ -141,7 +181,6 @@ void LogRing::end_run(std::uint64_t run, std::uint64_t time) {
     if (!mid_line_[0] && !mid_line_[1]) return;
     if (next_.load() - tail_.load() == pieces_) drop_oldest();
     commit(0, {time, run, LogStream::out}, true);
-    mid_line_[0] = mid_line_[1] = false;
 }
 
 void LogRing::trim(std::uint64_t read_to) {
@@ -157,14 +196,21 @@ void LogRing::trim(std::uint64_t read_to) {
 
 void LogRing::free_pages() {
     if (head_.load() > span_) freed_ = std::max(freed_, head_.load() - span_);
-    freed_ = whole_pages(freed_);
+    freed_ = RingHeader::whole_pages(freed_);
     const std::uint64_t until = tail_offset_.load() / page * page;
     if (until < freed_ + free_at_once) return;
+    if (!put(&until, sizeof until, offsetof(RingHeader, freed))) return;
+    crash_point("freeing");
     const std::uint64_t from = freed_ % span_;
     const std::uint64_t size = until - freed_;
     punch(data_ + from, std::min(size, span_ - from));
     if (size > span_ - from) punch(data_, size - (span_ - from));
     freed_ = until;
+}
+
+bool LogRing::put(const void* record, std::size_t size, std::uint64_t where) const noexcept {
+    return ::pwrite(file_.get(), record, size, static_cast<off_t>(where)) ==
+           static_cast<ssize_t>(size);
 }
 
 void LogRing::punch(std::uint64_t file_offset, std::uint64_t size) const noexcept {
@@ -178,7 +224,7 @@ void LogRing::load(std::uint64_t number, std::span<LogPiece> pieces) const noexc
     while (!pieces.empty()) {
         const std::uint64_t at = number % pieces_;
         const auto part = pieces.first(std::min<std::size_t>(pieces.size(), pieces_ - at));
-        const auto where = static_cast<off_t>(at * sizeof(LogPiece));
+        const auto where = static_cast<off_t>(place(number));
         if (::pread(file_.get(), part.data(), part.size_bytes(), where) < 0) return;
         number += part.size();
         pieces = pieces.subspan(part.size());
@@ -207,6 +253,24 @@ LogRing::Cursor LogRing::oldest() const {
     }
 }
 
+LogRing::Cursor LogRing::at(std::uint64_t offset) const {
+    const Cursor first = oldest();
+    if (offset < first.position) return {first.piece - 1, 0, offset};
+    std::uint64_t number = first.piece;
+    std::array<LogPiece, 64> found;
+    while (number < next_.load()) {
+        const std::size_t count = std::min(found.size(), next_.load() - number);
+        load(number, {found.data(), count});
+        for (const LogPiece& piece : std::span{found.data(), count}) {
+            if (piece.offset + piece.length > offset ||
+                (piece.length == 0 && piece.offset >= offset))
+                return {number, static_cast<std::uint32_t>(offset - piece.offset), offset};
+            ++number;
+        }
+    }
+    return {number, 0, offset};
+}
+
 bool LogRing::at_end(const Cursor& cursor) const noexcept {
     return cursor.piece >= next_.load();
 }
@@ -217,7 +281,7 @@ void LogRing::pick(const Cursor& cursor, std::span<const LogPiece> pieces, Batch
     std::size_t before = cursor.within;  // of the first piece
     for (const LogPiece& piece : pieces) {
         const std::size_t size = std::min(piece.length - before, most - total);
-        batch.parts.push_back({piece, before == 0, size});
+        batch.parts.push_back({piece, static_cast<std::uint32_t>(before), size});
         total += size;
         if (before + size < piece.length) break;
         before = 0;

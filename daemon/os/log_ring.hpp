@@ -4,6 +4,11 @@
 // One thread fills it. Any thread may read it at the same time and takes no lock: what is about to
 // be overwritten is first declared gone (the tail moves), and a reader looks at the tail after it
 // has copied.
+//
+// It outlives its filler: whoever holds the same open file description takes it over with adopt(),
+// and no byte is lost or doubled. All that changes the memfd comes in this order: bytes (the
+// splice, which moves the file's own offset), the piece in the index, the checkpoint; a hole is
+// noted before it is made.
 #pragma once
 
 #include <sys/types.h>
@@ -11,34 +16,26 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "daemon/os/log_layout.hpp"
 #include "hal/posix/fd.hpp"
 
 namespace reeve::os {
-
-enum class LogStream : std::uint8_t { out, err };
-
-// One piece: what one splice took. A piece of length 0 says that the run is over.
-struct LogPiece {
-    std::uint64_t offset = 0;  // of its first byte, counted from the first byte ever taken
-    std::uint64_t time = 0;    // CLOCK_REALTIME in µs, when it was taken
-    std::uint64_t run = 0;
-    std::uint32_t length = 0;
-    LogStream stream{};
-    bool fresh = false;  // it begins a line
-    std::uint16_t reserved = 0;
-};
-static_assert(sizeof(LogPiece) == 32);
 
 class LogRing {
 public:
     // Keeps `window` bytes (at least `least`), and up to `span` while a reader is behind. Memory is
     // used as bytes come, not before. Throws std::system_error.
     LogRing(std::uint64_t window, std::uint64_t span);
+    // Goes on with the ring of a filler that has died, over the same open file description. Bytes
+    // that it took and did not enter are entered now, with this `time` (CLOCK_REALTIME in µs).
+    // nullptr: it is not a ring, of another version, or not in order.
+    static std::shared_ptr<LogRing> adopt(posix::Fd file, std::uint64_t time);
     LogRing(const LogRing&) = delete;
     LogRing& operator=(const LogRing&) = delete;
 
@@ -60,8 +57,12 @@ public:
     // Lets memory beyond the window go that the slowest reader (at piece `read_to`) has read.
     void trim(std::uint64_t read_to);
 
-    static constexpr std::uint64_t least = 16 << 10;
+    static constexpr std::uint64_t least = RingHeader::least;
     [[nodiscard]] std::uint64_t memory() const noexcept;  // bytes it uses, data and index
+
+    [[nodiscard]] int descriptor() const noexcept { return file_.get(); }  // stays the ring's
+    // Whether a new ring of these sizes would be like this one.
+    [[nodiscard]] bool has_sizes(std::uint64_t window, std::uint64_t span) const noexcept;
 
     // ── any thread ─────────────────────────────────────────────────────────────────────────────
 
@@ -74,14 +75,20 @@ public:
     struct Batch {
         struct Part {
             LogPiece piece;
-            bool begins = false;   // with the first byte of the piece
-            std::size_t size = 0;  // bytes of it
+            std::uint32_t within = 0;  // where in the piece it begins
+            std::size_t size = 0;      // bytes of it
         };
         std::vector<Part> parts;
         std::string bytes;
         std::uint64_t lost = 0;  // bytes before these that were overwritten unread
     };
     [[nodiscard]] Cursor oldest() const;
+    // Where the byte with this offset is, or will be; if it was overwritten, read() tells.
+    [[nodiscard]] Cursor at(std::uint64_t offset) const;
+    // How far its text has come into a file. From the thread that writes the file.
+    [[nodiscard]] FileRecord file_record() const noexcept;
+    void store(const FileRecord& record) const noexcept;
+
     // Copies what comes next, at most `most` bytes, and moves the cursor. False: nothing is left.
     bool read(Cursor& cursor, Batch& batch, std::size_t most) const;
     [[nodiscard]] bool at_end(const Cursor& cursor) const noexcept;
@@ -89,10 +96,22 @@ public:
     [[nodiscard]] bool has_backlog() const noexcept;     // keeps more than its window
 
 private:
+    LogRing(posix::Fd file, const RingHeader& header);
+    bool recover(const RingHeader& header, std::uint64_t time);
+    void find_head(const RingHeader::Checkpoint& from);
+    void find_tail(std::uint64_t first, std::uint64_t lowest);
+    [[nodiscard]] std::int64_t unentered() const noexcept;
+
+    [[nodiscard]] bool keep_checkpoint() const noexcept;
+    [[nodiscard]] bool prepare(const Stamp& stamp);
+    [[nodiscard]] std::uint64_t place(std::uint64_t number) const noexcept {
+        return sizeof(RingHeader) + number % pieces_ * sizeof(LogPiece);
+    }
     std::size_t make_room(std::size_t wanted, int pipe);
     void drop_oldest();
     void free_pages();
     void commit(std::size_t size, const Stamp& stamp, bool fresh);
+    bool put(const void* record, std::size_t size, std::uint64_t where) const noexcept;
     void punch(std::uint64_t file_offset, std::uint64_t size) const noexcept;
     void load(std::uint64_t number, std::span<LogPiece> pieces) const noexcept;
     void pick(const Cursor& cursor, std::span<const LogPiece> pieces, Batch& batch,
@@ -107,7 +126,7 @@ private:
     std::atomic<std::uint64_t> tail_{0};           // number of the oldest piece
     std::atomic<std::uint64_t> tail_offset_{0};
     std::uint64_t freed_ = 0;  // pages of the bytes before it were given back
-    std::uint64_t file_position_ = 0;
+    RingHeader::Source source_;
     std::uint64_t line_run_[2] = {};
     bool mid_line_[2] = {};
     bool may_grow_ = true;

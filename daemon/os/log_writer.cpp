@@ -25,6 +25,7 @@ constexpr auto first_retry = 250ms;
 constexpr auto last_retry = 16s;
 constexpr std::uint64_t bytes_per_turn = 64 << 10;  // then the next unit has its turn
 constexpr std::size_t bytes_at_once = 4096;         // what waits in memory while a disk is full
+constexpr std::size_t enough = 4096;                // of text for one write
 constexpr std::size_t stack_size = 256 << 10;
 
 }  // namespace
@@ -33,11 +34,7 @@ class LogWriter::Job {
 public:
     Job(std::uint32_t key, std::string name, std::shared_ptr<const LogRing> ring,
         FileSink::Place place)
-        : key_{key},
-          name_{std::move(name)},
-          ring_{std::move(ring)},
-          sink_{std::move(place)},
-          cursor_{ring_->oldest()} {}
+        : key_{key}, name_{std::move(name)}, ring_{std::move(ring)}, sink_{std::move(place)} {}
 
     enum class Outcome { idle, more, failed };
     // One turn. On the writer's thread.
@@ -59,13 +56,43 @@ public:
     bool failing_ = false;
 
 private:
-    void add_line(std::uint64_t time, std::string_view text, std::string& batch);
+    class Record;
+    void resume(State& state);
+    LogMark seek(LogMark mark);
+    [[nodiscard]] LogMark mark() const;
+    static void add_line(std::uint64_t time, std::string_view text, std::string& batch);
     void add_gap(std::uint64_t time, State& state);
+    bool flush(State& state);
     bool recover(State& state);
 
     LogRing::Cursor cursor_;
     LineAssembler lines_;
     std::uint64_t lost_ = 0;
+    LogMark mark_;               // where the text begins that goes, or went last, into the file
+    std::uint32_t total_ = 0;    // bytes of that text
+    std::uint32_t in_file_ = 0;  // bytes of the text from here on that a predecessor wrote
+    bool resumed_ = false;
+};
+
+// Keeps in the ring what is needed to find out, after a death, how much of a text is in the file.
+class LogWriter::Job::Record : public FileSink::Witness {
+public:
+    explicit Record(const Job& job) : job_{job} {
+        record_.before = job.mark_;
+        record_.after = job.mark();
+        record_.total = job.total_;
+        record_.used = 1;
+    }
+    void about_to(std::uint64_t file, std::uint64_t size, std::size_t left) override {
+        record_.file = file;
+        record_.size = size;
+        record_.done = record_.total - static_cast<std::uint32_t>(left);
+        job_.ring_->store(record_);
+    }
+
+private:
+    const Job& job_;
+    FileRecord record_;
 };
 
 struct LogWriter::State {
@@ -93,15 +120,79 @@ struct LogWriter::State {
 
 // ── one turn of one job ────────────────────────────────────────────────────────────────────────
 
-void LogWriter::Job::add_line(std::uint64_t time, std::string_view text, std::string& batch) {
-    if (!batch.empty() && batch.size() + text.size() + 32 > sink_.batch()) {
-        sink_.write(batch);
-        batch.clear();
+LogMark LogWriter::Job::mark() const {
+    LogMark mark;
+    mark.position = cursor_.position;
+    mark.owed = lost_;
+    lines_.mark(mark);
+    return mark;
+}
+
+// Reads on from there. What was overwritten in the meantime counts as dropped.
+LogMark LogWriter::Job::seek(LogMark mark) {
+    const std::uint64_t oldest = ring_->oldest().position;
+    std::uint64_t start = mark.position;
+    lost_ = mark.owed;
+    for (const LogStream stream : {LogStream::out, LogStream::err}) {
+        const auto i = static_cast<std::size_t>(stream);
+        const bool gone = mark.line[i] < oldest;
+        if (gone) lost_ += mark.unfinished[i];
+        lines_.resume(mark, stream, gone);
+        if (!gone) start = std::min(start, mark.line[i]);
     }
+    cursor_ = ring_->at(start);
+    return mark;
+}
+
+// A successor finds how far the one before it came. The same marks give the same text again, so
+// what the file has of it is left out.
+void LogWriter::Job::resume(State& state) {
+    resumed_ = true;
+    const FileRecord record = ring_->file_record();
+    if (record.used == 0) return;  // from the first byte on
+    std::uint64_t done = record.done;
+    bool torn = false;
+    if (record.file != 0) {
+        const auto found = sink_.find(record.file);
+        const bool same = found && found->size >= record.size;  // else it was moved: long done
+        done = same ? std::min<std::uint64_t>(record.total, done + found->size - record.size)
+                    : record.total;
+        torn = same && !found->ends_line;
+    }
+    const std::uint64_t oldest = ring_->oldest().position;
+    const bool gone = std::min(record.before.line[0], record.before.line[1]) < oldest;
+    if (done < record.total && (done == 0 || !gone)) {
+        mark_ = seek(record.before);
+        in_file_ = static_cast<std::uint32_t>(done);
+        return;
+    }
+    mark_ = seek(record.after);
+    lost_ += record.total - done;  // of text, not bytes: they are gone, with the lines
+    if (torn) state.batch += '\n';
+}
+
+void LogWriter::Job::add_line(std::uint64_t time, std::string_view text, std::string& batch) {
     append_log_time(batch, time);
     batch += ' ';
     batch += text;
     batch += '\n';
+}
+
+// Everything read until now goes into the file. False: it waits in the sink.
+bool LogWriter::Job::flush(State& state) {
+    const std::string_view text = state.batch;
+    const std::size_t known = std::min<std::size_t>(in_file_, text.size());
+    bool written = true;
+    total_ = static_cast<std::uint32_t>(text.size());
+    if (known < text.size()) {
+        Record record{*this};
+        written = sink_.write(text.substr(known), record);
+    }
+    if (written) mark_ = mark();
+    in_file_ -= static_cast<std::uint32_t>(known);
+    state.batch.clear();
+    if (state.batch.capacity() > 4 * enough) state.batch.shrink_to_fit();
+    return written;
 }
 
 void LogWriter::Job::add_gap(std::uint64_t time, State& state) {
@@ -114,7 +205,9 @@ void LogWriter::Job::add_gap(std::uint64_t time, State& state) {
 // False: the file still cannot be written.
 bool LogWriter::Job::recover(State& state) {
     if (!sink_.has_pending()) return true;
-    if (!sink_.retry()) return false;
+    Record record{*this};
+    if (!sink_.retry(record)) return false;
+    mark_ = mark();
     if (failing_) state.tell(fmt::format("log of {}: {} is written again", name_, sink_.path()));
     failing_ = false;
     patience_ = first_retry;
@@ -126,19 +219,19 @@ LogWriter::Job::Outcome LogWriter::Job::work(State& state, bool closing) {
         add_gap(line.time, state);
         add_line(line.time, line.text, state.batch);
     };
+    if (!resumed_) resume(state);
     bool written = recover(state);
     const std::uint64_t stop_at = cursor_.position + bytes_per_turn;
     while (written && cursor_.position < stop_at) {
         if (!ring_->read(cursor_, state.pieces, bytes_at_once)) break;
         lines_.feed(state.pieces, lost_, emit);
-        written = !sink_.has_pending();
+        if (state.batch.size() >= enough) written = flush(state);
     }
     const bool at_end = ring_->at_end(cursor_);
     if (written && at_end && closing) lines_.flush(emit);
     if (written && at_end) add_gap(log_clock(), state);
-    if (!state.batch.empty()) written = sink_.write(state.batch) && written;
-    state.batch.clear();
-    written_to_ = cursor_.piece;
+    if (!state.batch.empty()) written = flush(state) && written;
+    if (written) written_to_ = cursor_.piece;
     if (written) return at_end ? Outcome::idle : Outcome::more;
     ++state.errors;
     if (!failing_)

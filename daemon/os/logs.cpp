@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <list>
 #include <map>
 #include <thread>
@@ -35,7 +36,12 @@ struct Source {
     posix::Fd pipe;
     std::uint64_t run = 0;
     LogStream stream{};
+    bool kept = false;  // by the keeper too
 };
+
+init::Kind kind_of(LogStream stream) {
+    return stream == LogStream::out ? init::Kind::out_pipe : init::Kind::err_pipe;
+}
 
 // The log of one unit. The ring comes with the first byte.
 struct Channel {
@@ -58,8 +64,17 @@ struct Logs::Impl : std::enable_shared_from_this<Logs::Impl> {
     void start_writer();
     Channel& channel(core::UnitId unit, std::string_view name, const units::LogSpec& spec);
     void make_ring(Channel& channel);
+    void set_ring(Channel& channel, std::shared_ptr<LogRing> ring);
     void tell_readers(Channel& channel);
-    posix::Fd add_source(Channel& channel, std::uint64_t run, LogStream stream);
+    posix::Fd add_source(Channel& channel, std::uint64_t run, LogStream stream, bool kept = true);
+    void watch(Channel& channel, posix::Fd pipe, std::uint64_t run, LogStream stream, bool kept);
+    posix::Fd writing_end(Channel& channel, std::uint64_t run, LogStream stream);
+    void keep(core::UnitId unit, std::uint64_t run, init::Kind kind, int fd) const {
+        if (options.keep) options.keep(unit, core::RunId{run}, kind, fd);
+    }
+    void let_go(core::UnitId unit, std::uint64_t run, init::Kind kind) const {
+        if (options.drop) options.drop(unit, core::RunId{run}, kind);
+    }
     void readable(const Source& source, std::uint32_t events);
     std::uint64_t take(const Source& source, std::uint64_t most);
     std::uint64_t discard(const Source& source, std::uint64_t most);
@@ -116,6 +131,7 @@ Channel& Logs::Impl::channel(core::UnitId unit, std::string_view name, const uni
         if (channel.job) writer->close(channel.job);
         channel.job.reset();
         channel.ring.reset();
+        let_go(unit, 0, init::Kind::log_ring);
     }
     if (channel.job) writer->change(channel.job, place);
     channel.unit = unit;
@@ -125,12 +141,21 @@ Channel& Logs::Impl::channel(core::UnitId unit, std::string_view name, const uni
     return channel;
 }
 
+std::uint64_t span_of(const Channel& channel) {
+    return channel.place.folder.empty() ? channel.window : std::max(channel.window, backlog);
+}
+
 void Logs::Impl::make_ring(Channel& channel) {
     if (channel.ring) return;
-    const bool file = !channel.place.folder.empty();
-    const std::uint64_t span = file ? std::max(channel.window, backlog) : channel.window;
-    channel.ring = std::make_shared<LogRing>(channel.window, span);
-    if (!file) return;
+    auto ring = std::make_shared<LogRing>(channel.window, span_of(channel));
+    keep(channel.unit, 0, init::Kind::log_ring, ring->descriptor());
+    set_ring(channel, std::move(ring));
+}
+
+void Logs::Impl::set_ring(Channel& channel, std::shared_ptr<LogRing> ring) {
+    memory += ring->memory();
+    channel.ring = std::move(ring);
+    if (channel.place.folder.empty()) return;
     if (!writer) start_writer();
     channel.job = writer->add(static_cast<std::uint32_t>(channel.unit), channel.name, channel.ring,
                               channel.place);
@@ -148,17 +173,41 @@ void Logs::Impl::trimmed(std::uint32_t unit) {
 
 // ── from the pipes into the rings ──────────────────────────────────────────────────────────────
 
-posix::Fd Logs::Impl::add_source(Channel& channel, std::uint64_t run, LogStream stream) {
+posix::Fd Logs::Impl::add_source(Channel& channel, std::uint64_t run, LogStream stream, bool kept) {
     int ends[2];
     check(::pipe2(ends, O_CLOEXEC), "pipe for a log");
     posix::Fd reading{ends[0]};
     posix::Fd writing{ends[1]};
     check(::fcntl(reading.get(), F_SETFL, O_NONBLOCK), "fcntl of a log pipe");
+    if (kept) keep(channel.unit, run, kind_of(stream), reading.get());
+    watch(channel, std::move(reading), run, stream, kept);
+    return writing;
+}
+
+void Logs::Impl::watch(Channel& channel, posix::Fd pipe, std::uint64_t run, LogStream stream,
+                       bool kept) {
     const Source& source =
-        channel.sources.emplace_back(Source{channel, std::move(reading), run, stream});
+        channel.sources.emplace_back(Source{channel, std::move(pipe), run, stream, kept});
     loop.watch(source.pipe.get(), EPOLLIN,
                [this, &source](std::uint32_t events) { readable(source, events); });
-    return writing;
+}
+
+// Of a run in progress, whose read end was adopted. The child's is a blocking one; so is this.
+posix::Fd Logs::Impl::writing_end(Channel& channel, std::uint64_t run, LogStream stream) {
+    const auto same = [&](const Source& source) {
+        return source.run == run && source.stream == stream;
+    };
+    const auto source = std::ranges::find_if(channel.sources, same);
+    const bool known = source != channel.sources.end();
+    if (known) {
+        const std::string path = "/proc/self/fd/" + std::to_string(source->pipe.get());
+        posix::Fd writing{::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)};
+        if (writing && ::fcntl(writing.get(), F_SETFL, 0) == 0) return writing;
+    }
+    const std::string why = known ? std::strerror(errno) : "it was not kept";
+    log::warn("log of {}: no {} pipe of run {} to go on with ({}); new processes of it get another",
+              channel.name, stream == LogStream::out ? "stdout" : "stderr", run, why);
+    return add_source(channel, run, stream, !known);  // the first of a name is the one that is kept
 }
 
 void Logs::Impl::readable(const Source& source, std::uint32_t events) {
@@ -210,6 +259,7 @@ void Logs::Impl::tell_readers(Channel& channel) {
 
 void Logs::Impl::remove(const Source& source) {
     loop.unwatch(source.pipe.get());
+    if (source.kept) let_go(source.channel.unit, source.run, kind_of(source.stream));
     source.channel.sources.remove_if([&](const Source& other) { return &other == &source; });
 }
 
@@ -288,6 +338,38 @@ Logs::Pipes Logs::begin_run(core::UnitId unit, std::string_view name, core::RunI
     return {channel.out.get(), spec.join_stderr ? channel.out.get() : channel.err.get()};
 }
 
+bool Logs::adopt_ring(core::UnitId unit, std::string_view name, const units::LogSpec& spec,
+                      posix::Fd ring) {
+    Channel& channel = impl_->channel(unit, name, spec);
+    if (channel.ring) return false;
+    auto adopted = LogRing::adopt(std::move(ring), log_clock());
+    if (!adopted || !adopted->has_sizes(channel.window, span_of(channel))) {
+        impl_->let_go(unit, 0, init::Kind::log_ring);
+        return false;
+    }
+    impl_->taken += adopted->taken();
+    impl_->set_ring(channel, std::move(adopted));
+    if (channel.job) impl_->writer->wake(channel.job);
+    return true;
+}
+
+void Logs::adopt_pipe(core::UnitId unit, std::string_view name, const units::LogSpec& spec,
+                      core::RunId run, LogStream stream, posix::Fd pipe) {
+    Channel& channel = impl_->channel(unit, name, spec);
+    check(::fcntl(pipe.get(), F_SETFL, O_NONBLOCK), "fcntl of a log pipe");
+    impl_->watch(channel, std::move(pipe), static_cast<std::uint64_t>(run), stream, true);
+}
+
+Logs::Pipes Logs::adopt_run(core::UnitId unit, std::string_view name, core::RunId run,
+                            const units::LogSpec& spec) {
+    Channel& channel = impl_->channel(unit, name, spec);
+    channel.run = static_cast<std::uint64_t>(run);
+    if (!spec.file && !spec.memory) return {};
+    channel.out = impl_->writing_end(channel, channel.run, LogStream::out);
+    if (!spec.join_stderr) channel.err = impl_->writing_end(channel, channel.run, LogStream::err);
+    return {channel.out.get(), spec.join_stderr ? channel.out.get() : channel.err.get()};
+}
+
 void Logs::end_run(core::UnitId unit) {
     const auto found = impl_->channels.find(unit);
     if (found == impl_->channels.end()) return;
@@ -311,8 +393,9 @@ void Logs::forget(core::UnitId unit) {
     const auto found = impl_->channels.find(unit);
     if (found == impl_->channels.end()) return;
     Channel& channel = found->second;
-    for (const Source& source : channel.sources) impl_->loop.unwatch(source.pipe.get());
+    while (!channel.sources.empty()) impl_->remove(channel.sources.front());
     if (channel.ring) impl_->memory -= channel.ring->memory();
+    if (channel.ring) impl_->let_go(unit, 0, init::Kind::log_ring);
     if (channel.job) impl_->writer->close(channel.job);
     impl_->channels.erase(found);
 }

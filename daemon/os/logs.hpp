@@ -1,16 +1,23 @@
 // What units print: from the pipe to a ring memfd per unit by splice, with an index of times; one
 // thread drains the rings into files. A unit that floods fills its own ring and no other, and
 // never waits: what a slow disk cannot take is dropped, counted, and marked in the file.
+//
+// Pipes and rings outlive this object when somebody (the keeper) holds their descriptors too: the
+// next one adopts them and goes on where this one was killed; in the rings and in the files nothing
+// is missing or there twice.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "daemon/core/types.hpp"
+#include "daemon/init/protocol.hpp"
+#include "daemon/os/log_layout.hpp"
 #include "daemon/os/loop.hpp"
 #include "hal/posix/fd.hpp"
 #include "units/unit_file.hpp"
@@ -25,6 +32,10 @@ public:
         std::uint64_t total = 4 << 20;      // sum of all rings; beyond it they stay at 16 KiB
         units::LogSpec own = {};            // for what the manager itself says
         std::chrono::seconds patience{60};  // with a reader that follows and does not read
+        // The read end of a pipe (of a run) or a ring (run 0) came to be, or is let go. `fd` stays
+        // ours. What is there when Logs is destroyed stays kept. May be empty.
+        std::function<void(core::UnitId, core::RunId, init::Kind, int fd)> keep = {};
+        std::function<void(core::UnitId, core::RunId, init::Kind)> drop = {};
     };
     Logs(Loop& loop, Options options);
     ~Logs();  // drains what is there, within 1 s
@@ -39,6 +50,22 @@ public:
     };
     Pipes begin_run(core::UnitId unit, std::string_view name, core::RunId run,
                     const units::LogSpec& spec);
+
+    // What an earlier manager left behind comes in this order: rings, pipes of all runs, then the
+    // runs that are still in progress; before the loop turns.
+    //
+    // The ring of a unit. False: it does not fit (another version, other sizes in `spec`, the unit
+    // has one already); then it is dropped, and a new one comes with the next byte.
+    bool adopt_ring(core::UnitId unit, std::string_view name, const units::LogSpec& spec,
+                    posix::Fd ring);
+    // The read end of a pipe of a run, in progress or over. It goes when all writers have.
+    void adopt_pipe(core::UnitId unit, std::string_view name, const units::LogSpec& spec,
+                    core::RunId run, LogStream stream, posix::Fd pipe);
+    // A run is in progress: as begin_run(), with new write ends of the pipes that were adopted.
+    // Where there is none to be had, a new pipe is made, and said.
+    Pipes adopt_run(core::UnitId unit, std::string_view name, core::RunId run,
+                    const units::LogSpec& spec);
+
     // Takes what is still in the pipes. What processes left over from the run print goes on being
     // logged until they have closed them.
     void end_run(core::UnitId unit);

@@ -17,7 +17,7 @@ public:
         piece.length = static_cast<std::uint32_t>(bytes.size());
         piece.stream = stream;
         piece.fresh = fresh;
-        lines_.feed(piece, true, bytes, dropped, emit_);
+        lines_.feed(piece, 0, bytes, dropped, emit_);
     }
     void gap() { dropped += lines_.gap(); }
     std::vector<std::string> seen;

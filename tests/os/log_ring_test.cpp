@@ -86,16 +86,16 @@ TEST(LogRing, GivesBackWhatItTookWithItsStamp) {
     ASSERT_TRUE(ring.read(cursor, batch, 8));
     EXPECT_EQ(batch.bytes, "rld\n");
     ASSERT_EQ(batch.parts.size(), 2U);
-    EXPECT_FALSE(batch.parts[0].begins);
+    EXPECT_EQ(batch.parts[0].within, 2U);
     EXPECT_FALSE(batch.parts[1].piece.fresh);
     EXPECT_FALSE(ring.read(cursor, batch, 8));
     EXPECT_EQ(ring.taken(), 12U);
 }
 
-TEST(LogRing, UsesNoMemoryBeforeBytesCome) {
+TEST(LogRing, UsesOnePageBeforeBytesCome) {
     const LogRing ring{1 << 20, 1 << 20};
-    EXPECT_EQ(ring.memory(), 0U);
-    EXPECT_EQ(allotted(), 0U);
+    EXPECT_EQ(ring.memory(), sizeof(RingHeader));
+    EXPECT_EQ(allotted(), 4096U) << "which holds the header and the first pieces";
 }
 
 TEST(LogRing, KeepsTheNewestAndCountsExactlyWhatItLost) {
