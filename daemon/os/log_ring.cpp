@@ -151,7 +151,7 @@ bool LogRing::prepare(const Stamp& stamp) {
     return where % page != 0 || put(&none, sizeof none, where);
 }
 
-ssize_t LogRing::take(int pipe, const Stamp& stamp) {
+ssize_t LogRing::take(int pipe, const Stamp& stamp, bool* emptied) {
     const std::size_t room = make_room(64 << 10, pipe);
     if (room == 0) return 0;
     if (!prepare(stamp)) return -1;
@@ -160,6 +160,7 @@ ssize_t LogRing::take(int pipe, const Stamp& stamp) {
     if (got == 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) return 0;
     if (got < 0) return -1;
     crash_point("taken");
+    if (emptied != nullptr) *emptied = static_cast<std::size_t>(got) < room;
     const auto stream = static_cast<std::size_t>(stamp.stream);
     commit(static_cast<std::size_t>(got), stamp,
            !mid_line_[stream] || line_run_[stream] != stamp.run);

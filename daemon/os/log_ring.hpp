@@ -47,8 +47,8 @@ public:
     // ── the thread that fills it ───────────────────────────────────────────────────────────────
 
     // Takes one piece out of the pipe (which does not block); how much. 0: it is empty, or at its
-    // end. -1: there is no memory for it; errno says more.
-    ssize_t take(int pipe, const Stamp& stamp);
+    // end. -1: there is no memory for it; errno says more. `emptied`: it took less than it could.
+    ssize_t take(int pipe, const Stamp& stamp, bool* emptied = nullptr);
     void append(std::string_view text, const Stamp& stamp);  // the same from memory
     void end_run(std::uint64_t run, std::uint64_t time);
 

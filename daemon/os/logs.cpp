@@ -225,10 +225,11 @@ std::uint64_t Logs::Impl::take(const Source& source, std::uint64_t most) {
     std::uint64_t sum = 0;
     booked(*channel.ring, [&] {
         while (sum < most) {
-            const ssize_t got = channel.ring->take(source.pipe.get(), stamp);
+            bool emptied = false;
+            const ssize_t got = channel.ring->take(source.pipe.get(), stamp, &emptied);
             if (got == 0) break;
             sum += got > 0 ? static_cast<std::uint64_t>(got) : discard(source, most);
-            if (got < 0) break;
+            if (got < 0 || emptied) break;
         }
         if (channel.job) channel.ring->trim(LogWriter::written_to(*channel.job));
         return sum;
