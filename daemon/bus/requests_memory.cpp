@@ -9,8 +9,8 @@ namespace reeve::bus {
 
 namespace {
 
-using core::Reader;
-using core::Writer;
+using archive::Reader;
+using archive::Writer;
 
 void check_layout(Reader& in) {
     if (const auto layout = in.read<std::uint8_t>(); layout != record_layout) {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "daemon/bus/outcome.hpp"
-#include "daemon/core/archive.hpp"
+#include "units/archive.hpp"
 
 namespace reeve::bus {
 
@@ -19,7 +19,7 @@ enum class Change : std::uint8_t {
     forgotten,  // id
 };
 
-// For core::Writer and core::Reader alike.
+// For archive::Writer and archive::Reader alike.
 template <class Archive, class AnySubject>
 void archive_subject(Archive& archive, AnySubject& subject) {
     archive(subject.asked, subject.shape, subject.names);
