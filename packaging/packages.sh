@@ -1,7 +1,7 @@
 # Debian 12 packages that Reeve needs, and how to get them. Sourced by quickstart.sh and tests/run.sh.
 
 build_packages=(g++ cmake ninja-build pkg-config libsystemd-dev libtomlplusplus-dev libspdlog-dev
-    libfmt-dev)
+    libfmt-dev musl-tools)
 
 test_packages=(ccache clang clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev binutils
     libgtest-dev libgmock-dev librapidcheck-dev python3 python3-dbus python3-gi python3-systemd

@@ -15,7 +15,8 @@ class Install(unittest.TestCase):
                            capture_output=True, env=os.environ | {"DESTDIR": folder})
             root = pathlib.Path(folder)
             there = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
-        for path in ("usr/sbin/reeved", "usr/bin/reevectl", "usr/lib/systemd/system/reeved.service",
+        for path in ("usr/sbin/reeved", "usr/bin/reevectl", "usr/lib/reeve/reeve-init",
+                     "usr/lib/systemd/system/reeved.service",
                      "usr/share/dbus-1/system.d/org.reeve1.conf",
                      "usr/share/dbus-1/interfaces/org.reeve1.xml"):
             self.assertIn(path, there)

@@ -1,0 +1,109 @@
+// Starts a manager: which binary, with which words, limits and descriptors.
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "daemon/init/options.hpp"
+#include "daemon/init/protocol.hpp"
+#include "daemon/init/text.hpp"
+
+namespace reeve::init {
+
+// Limits as we got them, for the manager; ours are raised.
+struct Limits {
+    rlimit files{}, core{};
+
+    void raise() {
+        insist("read limits", [&] { return ::getrlimit(RLIMIT_NOFILE, &files); });
+        insist("read limits", [&] { return ::getrlimit(RLIMIT_CORE, &core); });
+        constexpr rlim_t wanted = 1 << 17U;
+        const rlimit more{wanted, wanted}, hard{files.rlim_max, files.rlim_max};
+        if (files.rlim_max >= wanted || ::setrlimit(RLIMIT_NOFILE, &more) == -1)
+            ::setrlimit(RLIMIT_NOFILE, &hard);  // refused: then it stays as it is
+    }
+    // In the manager. A limit of one byte: with none at all, a pipe in core_pattern is still fed.
+    void hand_on(bool core_wanted) const {
+        const rlimit low{core.rlim_max < 1 ? core.rlim_max : 1, core.rlim_max};
+        if (::setrlimit(RLIMIT_NOFILE, &files) == -1 && ::setrlimit(RLIMIT_NOFILE, &files) == -1)
+            say_cannot("restore the limit of open files");
+        if (!core_wanted && ::setrlimit(RLIMIT_CORE, &low) == -1) ::setrlimit(RLIMIT_CORE, &low);
+    }
+};
+
+constexpr const char* level_words[] = {nullptr, "--recover=rebuild", "--recover=last-good",
+                                       "--recover=rescue"};
+constexpr int last_level = 3;
+
+class Launcher {
+public:
+    Limits limits;
+
+    // `words`: two that are free, then the manager's, null at the end.
+    Launcher(char** words, char** environment, bool core)
+        : words_{words}, environment_{environment}, core_{core} {
+        choose();
+    }
+
+    // The binary for the next start; none: the same. If it never takes over, the one before comes
+    // back.
+    void upgrade(const char* path, size_t length) {
+        if (length == 0 || length >= sizeof path_) return;
+        ::memcpy(before_, path_, sizeof path_);
+        ::memcpy(path_, path, length);
+        path_[length] = '\0';
+        upgraded_ = true;
+    }
+    void took_over() { upgraded_ = false; }
+    void died_untried() {
+        if (!upgraded_) return;
+        upgraded_ = false;
+        say("going back from ", path_, " to ", before_);
+        ::memcpy(path_, before_, sizeof path_);
+    }
+
+    // In the child.
+    [[noreturn]] void become(int level, const int (&inherited)[4]) {
+        ::setsid();  // what a terminal sends goes to the keeper, which hands it over once
+        for (int i = 0; i < 4; ++i)
+            if (::dup2(inherited[i], socket_fd + i) == -1) fail("hand descriptors to");
+        limits.hand_on(core_);
+        sigset_t none;
+        ::sigemptyset(&none);
+        insist("unblock signals", [&] { return ::sigprocmask(SIG_SETMASK, &none, nullptr); });
+        words_[1] = level == 0 ? path_ : const_cast<char*>(level_words[level]);
+        char** words = level == 0 ? words_ + 1 : words_;
+        words[0] = path_;
+        ::execve(path_, words, environment_);
+        fail("run");
+    }
+
+private:
+    // $REEVE_MANAGER, else beside us, else where both are installed.
+    void choose() {
+        for (char** word = environment_; *word != nullptr; ++word)
+            if (::strncmp(*word, "REEVE_MANAGER=", 14) == 0 && (*word)[14] != '\0')
+                return (void)::strncpy(path_, *word + 14, sizeof path_ - 1);
+        constexpr const char* places[] = {"/reeved", "/../../sbin/reeved"};
+        for (const char* place : places) {
+            const ssize_t length = ::readlink("/proc/self/exe", path_, sizeof path_ - 32);
+            path_[length > 0 ? length : 0] = '\0';
+            char* slash = ::strrchr(path_, '/');
+            if (slash != nullptr && (::strcpy(slash, place), ::access(path_, X_OK) == 0)) return;
+        }
+        ::strcpy(path_, "/usr/sbin/reeved");
+    }
+    [[noreturn]] void fail(const char* what) {
+        say_cannot(what, " ", path_);
+        ::_exit(127);
+    }
+
+    char** words_;
+    char** environment_;
+    char path_[1024] = "", before_[1024] = "";
+    bool core_, upgraded_ = false;
+};
+
+}  // namespace reeve::init

@@ -1,0 +1,2 @@
+file(SIZE ${PROGRAM} bytes)
+message(STATUS "${PROGRAM}: ${bytes} bytes, with ${LIBC}")
