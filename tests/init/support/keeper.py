@@ -57,7 +57,8 @@ class Keeper:
         self.listener.listen(64)
         self.listener.settimeout(LIMIT)
         self.log = open(os.path.join(self.folder.name, "log"), "w+")
-        variables = dict(os.environ, KEEPER_TEST=path, REEVE_MANAGER=MANAGER, **(environment or {}))
+        variables = dict(os.environ, KEEPER_TEST=path, REEVE_MANAGER=MANAGER,
+                         ASAN_OPTIONS="disable_coredump=0", **(environment or {}))
         self.process = subprocess.Popen([program, *options], env=variables, stderr=self.log,
                                         preexec_fn=prepare)
         self.pid = self.process.pid
