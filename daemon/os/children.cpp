@@ -85,6 +85,7 @@ struct Children::Impl {
     std::unordered_set<pid_t> failed;  // gave up before exec, not reaped yet
     std::map<MainKey, Main> mains;
     std::map<core::ProcessRef, state::Slot*> adopted;  // started by a manager before us
+    std::map<core::ProcessRef, state::Slot*> unbegun;  // to be started in the slots they have
     std::optional<TakenOver> taken_over;
     bool told_full = false;
     Stats stats;
@@ -122,6 +123,11 @@ struct Children::Impl {
     }
 
     state::Slot* take(core::ProcessRef process) {
+        if (const auto found = unbegun.find(process); found != unbegun.end()) {
+            state::Slot* const slot = found->second;
+            unbegun.erase(found);
+            return slot;
+        }
         return said(slots != nullptr ? slots->take(process) : nullptr);
     }
 
@@ -409,7 +415,7 @@ TakenOver::Found Children::adopt(state::Slot& slot, bool started,
     const core::ProcessRef process = process_of(slot);
     const auto found = impl_->taken_over->add(slot, started, belongs);
     if (found == TakenOver::Found::never_begun) {
-        impl_->free(&slot);
+        impl_->unbegun[process] = &slot;
     } else if (slot.use == state::Use::main) {
         impl_->mains[{process.unit, process.run}] = {pid_in(slot), {}, &slot};
     } else {

@@ -88,9 +88,9 @@ public:
     // Takes over the process of a used slot that a manager before us left (of both uses), with
     // slots only. `started`: Started was told of it. Told on the loop is what had not been: Started
     // or NotStarted, then Ended, or MainEnded; its status is the one that the keeper stored, or
-    // `unknown` where there is no keeper any more. Nothing follows never_begun: the slot is freed,
-    // and the process to be started. `belongs`: is a pid in the unit's cgroup? Asked only where the
-    // start time is not known.
+    // `unknown` where there is no keeper any more. Nothing follows never_begun: start() takes
+    // the slot, so that it is never without one; or the caller frees that. `belongs`: is a pid in
+    // the unit's cgroup? Asked only where the start time is not known.
     TakenOver::Found adopt(state::Slot& slot, bool started,
                            const std::function<bool(pid_t)>& belongs);
     // The same for a process that was found by its cgroup, and is running; its status will be

@@ -163,7 +163,16 @@ TEST_F(TakenOverTest, WhatWasNeverClonedIsToBeStarted) {
     kill_manager();
     adopt_all(false);
     EXPECT_EQ(count("found 1 never begun"), 1);
-    EXPECT_TRUE(all_free());
+    EXPECT_FALSE(all_free());
+    kill_manager();
+    start_manager([](Manager& m) {
+        m.adopt_all(false);
+        m.children.start(ref(1), shell_plan("exit 6"));
+        m.say(std::to_string(m.slots.header().slots) + " slots");
+    });
+    EXPECT_TRUE(says("1 slots"));
+    EXPECT_TRUE(says("ended 1 code 6"));
+    EXPECT_TRUE(until([&] { return all_free(); }));
 }
 
 // The child writes why itself: the manager is gone before it could look.
