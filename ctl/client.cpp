@@ -134,9 +134,22 @@ int on_reply(sd_bus_message* message, void* pending, sd_bus_error*) noexcept {
     return 0;
 }
 
-std::uint64_t patience_of(const Request& request) {
-    return request.patience == forever ? UINT64_MAX
-                                       : static_cast<std::uint64_t>(request.patience.count());
+std::uint64_t patience_of(const Request& request, Duration elapsed) {
+    if (request.patience == forever) return UINT64_MAX;
+    // An answer may be there already: it gets the time to come.
+    const Duration left = std::max(request.patience - elapsed, Duration{std::chrono::seconds{1}});
+    return static_cast<std::uint64_t>(left.count());
+}
+
+// A request that is sent again has less time left, in case that the first try reached nobody.
+Argument with_time_left(Argument argument, Duration elapsed) {
+    for (Argument::Entry& entry : argument.entries) {
+        if (std::string_view{entry.key} != api::option::timeout) continue;
+        const std::uint64_t given = entry.value.natural();
+        const auto spent = static_cast<std::uint64_t>(elapsed.count());
+        if (given != UINT64_MAX) entry.value = Value{given - std::min(given, spent)};
+    }
+    return argument;
 }
 
 }  // namespace
@@ -147,16 +160,17 @@ Argument& Argument::set(const char* key, const char* type, Value content) {
 }
 
 struct Client::Impl {
-    explicit Impl(const Place& of) : place{of} {}
+    Impl(const Place& of, Away tell) : place{of}, away{std::move(tell)} {}
 
     Place place;
+    Away away;
     posix::BusPtr bus;
     unsigned generation = 0;  // of the connection: what was sent over an older one is lost
-    bool was_ready = false;   // a manager has answered
+    bool was_ready = false;   // a manager has been there
     std::optional<Clock::time_point> lost_since;
 
     int connect();
-    void lost(int error);
+    void lost(int error, const sigset_t* mask);
     void send(Pending& pending);
     int take_reply(Pending& pending);
     int turn(Clock::time_point until, const sigset_t* mask);
@@ -182,22 +196,31 @@ int Client::Impl::connect() {
     if (result < 0) return -result;
     bus = std::move(fresh);
     ++generation;
+    // Who takes connections is there, or will be: its keeper holds the socket.
+    was_ready = was_ready || (place.host.empty() && place.bus.empty());
     return 0;
 }
 
 // Throws when it is not worth trying again; else waits a moment.
-void Client::Impl::lost(int error) {
+void Client::Impl::lost(int error, const sigset_t* mask) {
     bus.reset();
     const auto now = Clock::now();
     if (!lost_since) lost_since = now;
+    // Lost even while the connection was made: somebody was there.
+    if (place.host.empty() && (error == EPIPE || error == ECONNRESET)) was_ready = true;
     const bool busy = error == ECONNREFUSED || error == EAGAIN;
     const Duration limit = was_ready ? reconnect_limit : busy ? refusal_limit : Duration{0};
     if (now - *lost_since >= limit) throw no_manager(place, error);
-    ::poll(nullptr, 0, 10);
+    if (away) away(std::chrono::duration_cast<Duration>(now - *lost_since));
+    const timespec moment{0, 10'000'000};
+    ::ppoll(nullptr, 0, &moment, mask);
 }
 
 void Client::Impl::send(Pending& pending) {
-    const Request& request = *pending.request;
+    Request& request = *pending.request;
+    const auto now = std::chrono::duration_cast<Duration>(Clock::now().time_since_epoch());
+    const Duration elapsed = now - request.first_sent.value_or(now);
+    request.first_sent = now - elapsed;
     sd_bus_message* raw = nullptr;
     const char* destination = place.bus.empty() ? nullptr : api::bus_name;
     check_sd(sd_bus_message_new_method_call(
@@ -206,10 +229,13 @@ void Client::Impl::send(Pending& pending) {
                  request.member.c_str()),
              "make a D-Bus call");
     const posix::MessagePtr message{raw};
-    for (const Argument& argument : request.arguments) append(raw, argument);
+    for (const Argument& argument : request.arguments) {
+        append(raw, elapsed == Duration{0} ? argument : with_time_left(argument, elapsed));
+    }
     sd_bus_slot* slot = nullptr;
-    check_sd(sd_bus_call_async(bus.get(), &slot, raw, on_reply, &pending, patience_of(request)),
-             "send a D-Bus call");
+    check_sd(
+        sd_bus_call_async(bus.get(), &slot, raw, on_reply, &pending, patience_of(request, elapsed)),
+        "send a D-Bus call");
     pending.slot.reset(slot);
 }
 
@@ -272,7 +298,8 @@ int Client::Impl::exchange(std::vector<Pending>& pending, unsigned& sent_over,
     return result;
 }
 
-Client::Client(const Place& place) : impl_{std::make_unique<Impl>(place)} {}
+Client::Client(const Place& place, Away away)
+    : impl_{std::make_unique<Impl>(place, std::move(away))} {}
 Client::~Client() = default;
 
 void Client::perform(std::span<Request> requests, const Watcher& watcher) {
@@ -290,7 +317,7 @@ void Client::perform(std::span<Request> requests, const Watcher& watcher) {
         const int error = impl_->exchange(pending, sent_over, next_look, watcher.mask);
         if (error != 0 && error != EINTR) {
             for (Pending& one : pending) one.slot.reset();
-            impl_->lost(error);
+            impl_->lost(error, watcher.mask);
         }
         if (watcher.look && (error == EINTR || Clock::now() >= next_look)) {
             watcher.look(std::chrono::duration_cast<Duration>(Clock::now() - begin));

@@ -46,7 +46,8 @@ struct Request {
     const char* interface = nullptr;               // nullptr: org.reeve1.Manager
 
     bool answered = false;
-    std::vector<Value> reply;  // the arguments of the answer; of type h: see `fd`
+    std::optional<Duration> first_sent{};  // CLOCK_MONOTONIC: from then on deadlines count
+    std::vector<Value> reply;              // the arguments of the answer; of type h: see `fd`
     posix::Fd fd;
     std::optional<Failure> failure;  // then `reply` is empty
 };
@@ -61,7 +62,9 @@ struct Watcher {
 
 class Client {
 public:
-    explicit Client(const Place& place);
+    // away: called again and again while the manager is gone, with the time since it went.
+    using Away = std::function<void(Duration)>;
+    explicit Client(const Place& place, Away away = {});
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;

@@ -20,6 +20,8 @@ constexpr Opt of_run[] = {Opt::name,       Opt::wait,        Opt::with,
 constexpr Opt of_logs[] = {Opt::lines, Opt::follow, Opt::run};
 constexpr Opt of_shutdown[] = {Opt::now, Opt::force, Opt::at, Opt::cancel};
 
+constexpr Opt of_reexec[] = {Opt::binary};
+
 constexpr Command table[] = {
     {"status", "[UNIT…]", "what runs, and what is wrong", 0, any_number, {}, status},
     {"list", "[PATTERN…]", "all units, one a line", 0, any_number, of_list, list},
@@ -53,6 +55,7 @@ constexpr Command table[] = {
     {"stats", "", "figures of the manager", 0, 0, {}, stats},
     {"shutdown", "[exit|poweroff|reboot|halt|kexec|soft-reboot]", "stop everything, then end", 0, 1,
      of_shutdown, shutdown},
+    {"reexec", "", "upgrade the manager in place; what runs goes on", 0, 0, of_reexec, reexec},
     {"bridge", "", "connect standard input and output to the manager (for -H)", 0, 0, {}, bridge},
     {"version", "", "versions of reevectl and the manager", 0, 0, {}, version},
 };

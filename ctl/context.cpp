@@ -12,7 +12,12 @@ Client& Context::client() {
         throw usage_error("with --root there is no manager to ask; " + arguments.verb +
                           " needs one");
     }
-    if (!client_) client_ = std::make_unique<Client>(place);
+    if (!client_) {
+        client_ = std::make_unique<Client>(place, [this](Duration since) {
+            if (quiet() || since < std::chrono::seconds{1}) return;
+            screen.progress("reeved is away, asking again");
+        });
+    }
     return *client_;
 }
 

@@ -47,6 +47,7 @@ constexpr OptionSpec table[] = {
     {Opt::force, "--force", 0, nothing, "", "at once, whatever runs"},
     {Opt::at, "--at", 0, a_value, "TIME", "not in this version"},
     {Opt::cancel, "--cancel", 0, nothing, "", "not in this version"},
+    {Opt::binary, "--binary", 0, a_value, "PATH", "the new reeved; else the same file again"},
 };
 
 const OptionSpec* find_long(std::string_view name) {

@@ -49,6 +49,7 @@ enum class Opt {
     force,
     at,
     cancel,
+    binary,
 };
 
 struct OptionSpec {

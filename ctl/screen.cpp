@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <exception>
 #include <string>
 #include <utility>
 
@@ -39,6 +40,13 @@ Screen::Screen() {
         colour_ = !dumb && std::getenv("NO_COLOR") == nullptr;
     }
     if (::isatty(STDERR_FILENO) == 1 && !dumb) progress_columns_ = size_of(STDERR_FILENO).columns;
+}
+
+Screen::~Screen() {
+    try {
+        clear_progress();
+    } catch (const std::exception&) {  // the terminal has gone: nothing is on it
+    }
 }
 
 void Screen::flush() {

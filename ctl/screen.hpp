@@ -12,6 +12,9 @@ namespace reeve::ctl {
 class Screen {
 public:
     Screen();
+    ~Screen();  // takes the line of progress away
+    Screen(const Screen&) = delete;
+    Screen& operator=(const Screen&) = delete;
 
     std::string out;  // appended to by commands, written by flush()
     void flush();     // throws std::system_error: standard output is full or gone

@@ -36,6 +36,7 @@ int apply(Context& context);
 int stats(Context& context);
 int bridge(Context& context);
 int shutdown(Context& context);
+int reexec(Context& context);
 int version(Context& context);
 
 }  // namespace reeve::ctl::commands

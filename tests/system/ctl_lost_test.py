@@ -1,0 +1,168 @@
+# ctest: label=system timeout=180
+"""A connection that is lost at any moment: reevectl asks again, and each request is done once."""
+import contextlib
+import os
+import select
+import socket
+import threading
+
+from harness import BoardTest, main
+
+MOMENTS = ("accepted", "asked", "acted")
+
+
+class Proxy:
+    """Stands before a manager, and loses one connection: when it is `accepted`, when the nth request
+    was read and not handed on (`asked`), when its answer has come and was not handed on (`acted`)."""
+
+    def __init__(self, board, moment, nth=1):
+        self.target, self.moment, self.left = str(board.socket), moment, nth
+        self.path = str(board.folder / "proxy")
+        self.lost = False
+        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listening.bind(self.path)
+        self._listening.listen()
+        self._stop, self._stopped = os.pipe()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        os.close(self._stopped)
+        self._thread.join()
+        os.close(self._stop)
+        self._listening.close()
+        os.unlink(self.path)
+
+    def _serve(self):
+        while self._stop not in (ready := select.select([self._listening, self._stop], [], [])[0]):
+            assert ready
+            client, _ = self._listening.accept()
+            with client:
+                if self._lose("accepted"):
+                    continue
+                with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as manager:
+                    manager.connect(self.target)
+                    with contextlib.suppress(ConnectionError):  # the client has what it wanted
+                        self._relay(client, manager)
+
+    def _lose(self, moment):
+        if self.lost or moment != self.moment:
+            return False
+        self.left -= 1
+        self.lost = self.left == 0
+        return self.lost
+
+    def _relay(self, client, manager):
+        asked = False  # a request is on its way
+        while True:
+            ready, _, _ = select.select([client, manager, self._stop], [], [])
+            for end in ready:
+                if end == self._stop:
+                    return
+                data = end.recv(65536)
+                if not data:
+                    return
+                if end is client and b"org.reeve1.Manager" in data:
+                    asked = True
+                    if self._lose("asked"):
+                        return
+                elif end is manager and asked:
+                    asked = False
+                    if self._lose("acted"):
+                        return
+                (manager if end is client else client).sendall(data)
+
+
+class Lost(BoardTest):
+    def setUp(self):
+        super().setUp()
+        b = self.b = self.board()
+        b.shell("web", "exec sleep 1000")
+        b.shell("counts", b.note("ran"), service="type = 'oneshot'")
+        b.shell("noisy", f"trap '{b.note('hup')}' HUP; {b.note('up')}; "
+                         "while :; do sleep 0.02; done")
+        b.start()
+
+    def through(self, proxy, *words, code=0):
+        return self.b.ctl("--socket", proxy.path, *words, code=code)
+
+    def each(self, body, most=1):
+        """`body(proxy)` for each moment at which a connection may be lost."""
+        for moment in MOMENTS:
+            for nth in range(1, 2 if moment == "accepted" else most + 1):
+                with self.subTest(moment=moment, nth=nth):
+                    with Proxy(self.b, moment, nth) as proxy:
+                        body(proxy)
+                        self.assertTrue(proxy.lost, "that many requests it did not make")
+
+    def count(self, word):
+        return self.b.trace().count(word)
+
+    def test_restart(self):
+        def restart(proxy):
+            before = self.b.ctl("--json", "show", "web").json["units"][0]["run"]
+            self.through(proxy, "restart", "web")
+            after = self.b.ctl("--json", "show", "web").json["units"][0]["run"]
+            self.assertEqual(after, before + 1)
+
+        self.b.ctl("start", "web")
+        self.each(restart)
+
+    def test_start_of_what_ends(self):
+        def start(proxy):
+            before = self.count("ran")
+            self.through(proxy, "start", "counts")
+            self.assertEqual(self.count("ran"), before + 1)
+
+        self.each(start)
+
+    def test_a_signal(self):
+        def hang_up(proxy):
+            before = self.count("hup")
+            self.through(proxy, "kill", "-s", "HUP", "noisy")
+            self.wait_until(lambda: self.count("hup") > before, self.b.overview)
+            self.b.ctl("restart", "noisy")  # what came is noted by then
+            self.assertEqual(self.count("hup"), before + 1)
+
+        self.b.ctl("start", "noisy")
+        self.each(hang_up)
+
+    def test_run_and_wait(self):
+        def run(proxy):
+            before = self.count("job")
+            self.through(proxy, "run", "--wait", "--", "/bin/sh", "-c",
+                         self.b.note("job") + "; exit 7", code=7)
+            self.assertEqual(self.count("job"), before + 1)
+            self.assertNotIn("run-", self.b.ctl("list").out)
+
+        self.each(run, most=3)  # Run, Wait, Forget
+
+    def test_what_may_be_done_twice(self):
+        for words in (["apply"], ["event", "set", "x"], ["event", "wait", "x"],
+                      ["event", "clear", "x"], ["stop", "web"], ["list"], ["stats"]):
+            self.each(lambda proxy, words=words: self.through(proxy, *words))
+
+    def test_a_refusal_is_told_once_and_keeps_its_code(self):
+        def refused(proxy):
+            said = self.through(proxy, "start", "nobody", code=4)
+            self.assertEqual(said.err.count("there is no unit nobody"), 1, said)
+
+        self.each(refused)
+
+    def test_a_time_out_is_told_as_such(self):
+        self.b.shell("gated", "exec sleep 1000", unit="gate = ['event:go']")
+        self.b.ctl("apply")
+        self.each(lambda proxy: self.through(proxy, "start", "gated", "--timeout", "50ms",
+                                             code=124))
+
+    def test_without_a_keeper_there_is_no_reexec(self):
+        said = self.b.ctl("reexec", code=1)
+        self.assertIn("reeve-init", said.err)
+        self.b.ctl("reexec", "--binary", "/nowhere", code=2)
+
+
+if __name__ == "__main__":
+    main()
