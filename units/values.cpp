@@ -159,6 +159,13 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
     return *number * unit->bytes;
 }
 
+std::string size_word(std::uint64_t bytes) {
+    constexpr std::array<std::string_view, 4> units{"B", "KiB", "MiB", "GiB"};
+    std::size_t unit = 0;
+    for (; bytes != 0 && bytes % 1024 == 0 && unit + 1 < units.size(); ++unit) bytes /= 1024;
+    return std::to_string(bytes).append(units[unit]);
+}
+
 std::optional<int> parse_signal(std::string_view text) {
     if (text.starts_with("SIG")) text.remove_prefix(3);
     const auto* const named = std::ranges::find(signal_names, text, &SignalName::name);
@@ -172,6 +179,13 @@ std::optional<int> parse_signal(std::string_view text) {
     if (!offset || !text.empty() || std::cmp_greater(*offset, SIGRTMAX - SIGRTMIN))
         return std::nullopt;
     return SIGRTMIN + static_cast<int>(*offset);
+}
+
+std::string signal_word(int signal) {
+    const auto* const named = std::ranges::find(signal_names, signal, &SignalName::number);
+    if (named != signal_names.end()) return std::string{named->name};
+    if (signal < SIGRTMIN || signal > SIGRTMAX) return std::to_string(signal);
+    return signal == SIGRTMIN ? "RTMIN" : "RTMIN+" + std::to_string(signal - SIGRTMIN);
 }
 
 std::optional<std::uint32_t> parse_mode(std::string_view text) {

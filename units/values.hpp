@@ -18,9 +18,13 @@ std::string to_string(Duration duration);
 
 // "64KiB" in bytes; units B KiB MiB GiB TiB, kB MB GB.
 std::optional<std::uint64_t> parse_size(std::string_view text);
+// As it could be written: "1MiB", "4097B".
+std::string size_word(std::uint64_t bytes);
 
 // "TERM", "SIGTERM", "RTMIN+3" as the number on this machine.
 std::optional<int> parse_signal(std::string_view text);
+// The other way: "TERM"; a number that has no name stays one.
+std::string signal_word(int signal);
 
 // "0750" in octal, at most 07777.
 std::optional<std::uint32_t> parse_mode(std::string_view text);
