@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -73,6 +74,60 @@ FileText read_text(const std::string& path) {
     if (result.text.size() > max_text) return failed("larger than 1 MiB");
     if (result.text.empty()) result.kind = FileText::Kind::masked;
     return result;
+}
+
+namespace {
+
+constexpr std::int64_t second = 1'000'000'000;
+
+std::int64_t nanoseconds(const timespec& at) {
+    return static_cast<std::int64_t>(at.tv_sec) * second + at.tv_nsec;
+}
+
+// A second change could leave the same time behind: clocks of file systems tick slowly, those that
+// tell no fractions every two seconds.
+bool may_change_unseen(const timespec& changed, std::int64_t now) {
+    const std::int64_t tick = changed.tv_nsec == 0 ? 2 * second : second / 10;
+    return now - nanoseconds(changed) < tick;
+}
+
+class Hash {
+public:
+    void add(std::string_view bytes) {
+        for (const char byte : bytes) mix(static_cast<unsigned char>(byte));
+        mix(bytes.size());
+    }
+    void mix(std::uint64_t word) {
+        value_ = (value_ ^ word) * 0x9E3779B97F4A7C15U;
+        value_ ^= value_ >> 29U;
+    }
+    [[nodiscard]] std::uint64_t value() const { return value_ == 0 ? 1 : value_; }
+
+private:
+    std::uint64_t value_ = 14695981039346656037U;
+};
+
+}  // namespace
+
+std::uint64_t stamp_of(const std::vector<const std::string*>& paths) {
+    timespec clock{};
+    ::clock_gettime(CLOCK_REALTIME, &clock);
+    const std::int64_t now = nanoseconds(clock);
+    Hash hash;
+    for (const std::string* path : paths) {
+        struct stat status {};
+        if (::stat(path->c_str(), &status) != 0) return 0;
+        if (may_change_unseen(status.st_ctim, now) || may_change_unseen(status.st_mtim, now))
+            return 0;
+        hash.add(*path);
+        hash.mix(status.st_dev);
+        hash.mix(status.st_ino);
+        hash.mix(static_cast<std::uint64_t>(status.st_size));
+        hash.mix(status.st_mode);
+        hash.mix(static_cast<std::uint64_t>(nanoseconds(status.st_mtim)));
+        hash.mix(static_cast<std::uint64_t>(nanoseconds(status.st_ctim)));
+    }
+    return hash.value();
 }
 
 std::optional<std::vector<std::string>> list_folder(const std::string& path, std::string& error) {

@@ -12,15 +12,19 @@ namespace {
 constexpr std::string_view file_suffix = ".toml";
 constexpr std::string_view drop_in_suffix = ".toml.d";
 
-// The names in a folder; none when it does not exist or after a complaint.
-std::vector<std::string> names_in(const std::string& folder, std::vector<Problem>& problems) {
+}  // namespace
+
+// None when it does not exist or after a complaint.
+std::vector<std::string> Folders::names_in(const std::string& folder,
+                                           std::vector<Problem>& problems) {
     std::string error;
     auto names = list_folder(folder, error);
-    if (!error.empty()) problems.push_back({Severity::error, folder, 0, 0, {}, std::move(error)});
+    if (!error.empty()) {
+        unreadable_.push_back(folder);
+        problems.push_back({Severity::error, folder, 0, 0, {}, std::move(error)});
+    }
     return names ? std::move(*names) : std::vector<std::string>{};
 }
-
-}  // namespace
 
 Folders::Folders(const std::vector<std::filesystem::path>& folders,
                  std::vector<Problem>& problems) {

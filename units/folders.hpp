@@ -32,7 +32,11 @@ public:
     // The first folder of drop-ins of a name.
     [[nodiscard]] const std::string& drop_in_folder(std::string_view name) const;
 
+    // Folders of either kind that are there and could not be read: what they hold is not known.
+    [[nodiscard]] const std::vector<std::string>& unreadable() const { return unreadable_; }
+
 private:
+    std::vector<std::string> names_in(const std::string& folder, std::vector<Problem>& problems);
     void add(const std::string& folder, const std::string& entry, std::vector<Problem>& problems);
 
     struct DropIns {
@@ -41,6 +45,7 @@ private:
         bool listed = false;
     };
     Files files_;
+    std::vector<std::string> unreadable_;
     std::map<std::string, DropIns, std::less<>> drop_ins_;
 };
 

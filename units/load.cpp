@@ -30,6 +30,7 @@ void adopt(UnitSet& set, UnitSet grown) {
 UnitSet load(const LoadOptions& options) {
     UnitSet set;
     Loader{options, set}.load_all();
+    if (options.at) options.at("checking", {});
     check_set(set, locate);
     return set;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,11 @@ struct LoadOptions {
     Host host;
     Duration start_timeout = std::chrono::seconds{90};
     Duration stop_timeout = std::chrono::seconds{10};
+    // Called before each step: "reading" with the file, "checking" with nothing.
+    std::function<void(const char* step, const std::string& file)> at;
+    // Units read before with the same options: whose files have not changed since is taken from
+    // here.
+    std::vector<UnitPtr> before;
     Node defaults;  // further ones, as tables [service] and [log]; checked before (check_defaults)
 };
 

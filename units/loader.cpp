@@ -57,7 +57,10 @@ void for_each_unit_name(std::vector<Predicate>& predicates, const Visit& visit) 
 }  // namespace
 
 Loader::Loader(const LoadOptions& options, UnitSet& set)
-    : options_{options}, set_{set}, folders_{options.folders, set.problems} {}
+    : options_{options}, set_{set}, folders_{options.folders, set.problems} {
+    for (const UnitPtr& unit : options_.before)
+        if (unit->stamp != 0) before_.emplace(unit->name, &unit);
+}
 
 void Loader::load_all() {
     load_templates();
@@ -67,6 +70,7 @@ void Loader::load_all() {
     work_off();
     name_stock_targets();
     report_orphans();
+    set_.unreadable = folders_.unreadable();
 }
 
 std::string Loader::load_one(std::string_view name) {
@@ -92,6 +96,7 @@ std::string Loader::resolve(std::string_view name) {
 Loader::Source Loader::read_source(std::string_view name, const std::string& file) {
     Source source;
     source.files.push_back(file);
+    if (options_.at) options_.at("reading", file);
     source.masked = !read_document(file, 0, source.root, source.problems);
     source.readable = source.problems.empty();
     if (!source.masked && is_instance(name)) lay_over(source, template_of(name));
@@ -105,6 +110,7 @@ void Loader::lay_over(Source& source, std::string_view name) {
             source.problems.push_back(problem_of_file(path, "more than 1000 drop-ins"));
             return;
         }
+        if (options_.at) options_.at("reading", path);
         Node root;
         const auto index = static_cast<std::uint16_t>(source.files.size());
         if (!read_document(path, index, root, source.problems)) continue;
@@ -124,12 +130,33 @@ ReadResult Loader::read(std::string_view name, Source source) {
     return result;
 }
 
+// Of the files that make up a unit.
+std::uint64_t Loader::stamp(const std::string& name, const std::string& file) {
+    std::vector<const std::string*> paths{&file};
+    const auto add = [&](std::string_view of) {
+        for (const std::string& path : folders_.drop_ins(of, set_.problems)) paths.push_back(&path);
+    };
+    if (is_instance(name)) add(template_of(name));
+    add(name);
+    return stamp_of(paths);
+}
+
+bool Loader::take_unchanged(const std::string& name, std::uint64_t stamp) {
+    if (stamp == 0) return false;
+    const auto found = before_.find(name);
+    if (found == before_.end() || (*found->second)->stamp != stamp) return false;
+    set_.units.emplace(name, *found->second);
+    return true;
+}
+
 void Loader::load_file(const std::string& name, const std::string& file) {
+    const std::uint64_t now = stamp(name, file);
+    if (take_unchanged(name, now)) return;
     Source source = read_source(name, file);
     if (source.masked)
         set_.masked.emplace(name, file);
     else
-        take(name, read(name, std::move(source)));
+        take(name, read(name, std::move(source)), now);
 }
 
 void Loader::load_templates() {
@@ -195,15 +222,37 @@ void Loader::load_instance_of(Template& of, const std::string& name) {
         set_.bad.emplace(name, of.source.problems);
         return;
     }
+    const std::uint64_t now = stamp(name, of.source.files.front());
+    if (take_unchanged(name, now)) return;
     Source source = of.source;
     lay_over(source, name);
     ReadResult result = read(name, std::move(source));
     std::erase_if(result.problems,
                   [](const Problem& problem) { return problem.severity == Severity::warning; });
-    take(name, std::move(result));
+    take(name, std::move(result), now);
 }
 
-void Loader::take(const std::string& name, ReadResult result) {
+namespace {
+
+// What other files or folders have a say in is read again each time: instances of templates that
+// it names, programs that were looked for in PATH, aliases that it has by being stock.
+bool stands_alone(const UnitFile& unit) {
+    const auto is_alone = [](const std::string& name) { return name.find('@') == name.npos; };
+    bool alone = !unit.searched;
+    alone = alone && (unit.kind != Kind::target || stock_aliases(unit.name).empty());
+    alone = alone && std::ranges::all_of(unit.links, is_alone, &Link::unit);
+    auto predicates = *unit.predicates;
+    for (auto* list : {&predicates.gate, &predicates.condition, &predicates.assertion})
+        for_each_unit_name(*list,
+                           [&](const std::string& name) { alone = alone && is_alone(name); });
+    return alone && (!unit.service || is_alone(unit.service->limit->argument));
+}
+
+}  // namespace
+
+void Loader::take(const std::string& name, ReadResult result, std::uint64_t stamp) {
+    if (result.unit && result.problems.empty() && stands_alone(*result.unit))
+        result.unit->stamp = stamp;
     set_.problems.insert(set_.problems.end(), result.problems.begin(), result.problems.end());
     if (!result.unit) {
         set_.bad.emplace(name, std::move(result.problems));

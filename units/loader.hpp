@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "units/document.hpp"
@@ -52,7 +53,9 @@ private:
     void load_templates();
     void want_customised();
     void load_instance_of(Template& of, const std::string& name);
-    void take(const std::string& name, ReadResult result);
+    std::uint64_t stamp(const std::string& name, const std::string& file);
+    bool take_unchanged(const std::string& name, std::uint64_t stamp);
+    void take(const std::string& name, ReadResult result, std::uint64_t stamp);
     void refer_to_all(UnitFile& unit);
     void refer_to(std::string& name);
     std::string resolve(std::string_view name);
@@ -65,6 +68,7 @@ private:
     const LoadOptions& options_;
     UnitSet& set_;
     Folders folders_;
+    std::unordered_map<std::string_view, const UnitPtr*> before_;
     std::map<std::string, Template, std::less<>> templates_;
     std::map<std::string, std::string, std::less<>> template_aliases_;  // "tty@" → "getty@"
     std::vector<std::string> wanted_;                                   // instances to be made

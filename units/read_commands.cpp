@@ -40,6 +40,7 @@ void add_command(Reader& reader, const Node& words, Command command, UnitFile& u
         if (!word) return;
         command.argv.push_back(std::move(*word));
     }
+    if (!command.argv.front().starts_with('/')) unit.searched = true;
     if (resolve_program(reader, items.front(), command.argv.front()))
         unit.service->commands.push_back(std::move(command));
 }

@@ -110,11 +110,11 @@ void describe(Archive& archive, V& value) {
 template <class Archive, Some<UnitFile> V>
 void describe(Archive& archive, V& value) {
     auto& [name, kind, enabled, stop_when_unneeded, ignore_on_isolate, refuse_manual_start,
-           refuse_manual_stop, transient, wait_timeout, description, aliases, links, sets, leases,
-           control, files, predicates, log, service, device] = value;
+           refuse_manual_stop, transient, searched, wait_timeout, description, aliases, links, sets,
+           leases, control, files, predicates, log, service, device, stamp] = value;
     archive(name, kind, enabled, stop_when_unneeded, ignore_on_isolate, refuse_manual_start,
-            refuse_manual_stop, transient, wait_timeout, description, aliases, links, sets, leases,
-            control, files, predicates, log, service, device);
+            refuse_manual_stop, transient, searched, wait_timeout, description, aliases, links,
+            sets, leases, control, files, predicates, log, service, device, stamp);
 }
 
 // ── what may be missing: a flag before it ──────────────────────────────────────────────────────

@@ -232,6 +232,7 @@ struct UnitFile {
     bool refuse_manual_start = false;
     bool refuse_manual_stop = false;
     bool transient = false;  // made by `run`, not by a file
+    bool searched = false;   // a program of it was found in PATH, and may be found elsewhere later
     Duration wait_timeout = infinity;
     std::string description;
     std::vector<std::string> aliases;
@@ -244,8 +245,11 @@ struct UnitFile {
     Rare<LogSpec> log;
     std::unique_ptr<Service> service;  // of Kind::service
     Device device;                     // of Kind::device
+    // Of its files as they were when it was read from them; 0: it must be read again in any case.
+    std::uint64_t stamp = 0;
 
-    // True when both mean the same (`files` does not count): then `apply` touches nothing.
+    // True when both mean the same (`files`, `stamp` and `searched` do not count): then `apply`
+    // touches nothing.
     friend bool same_definition(const UnitFile& a, const UnitFile& b);
 };
 // Keeps but once in memory what `unit` has in common with `other`.

@@ -18,7 +18,8 @@ struct UnitSet {
     std::map<std::string, std::string, std::less<>> masked;        // name → file
     std::map<std::string, std::string, std::less<>> templates;     // "getty@" → file
     std::map<std::string, std::vector<Problem>, std::less<>> bad;  // count as missing
-    std::vector<Problem> problems;  // all, warnings too, in file order
+    std::vector<std::string> unreadable;  // folders: what they hold is missing from all of this
+    std::vector<Problem> problems;        // all, warnings too, in file order
 
     // The unit of this name or alias; nullptr: none.
     UnitPtr find(std::string_view name) const;

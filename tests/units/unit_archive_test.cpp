@@ -20,7 +20,7 @@ UnitFile full_unit() {
     unit.kind = Kind::device;
     unit.enabled = false;
     unit.stop_when_unneeded = unit.ignore_on_isolate = unit.refuse_manual_start = true;
-    unit.refuse_manual_stop = unit.transient = true;
+    unit.refuse_manual_stop = unit.transient = unit.searched = true;
     unit.wait_timeout = 5s;
     unit.description = "Reads \xc3\xa9verything\n";
     unit.aliases = {"imu", ""};
@@ -35,6 +35,7 @@ UnitFile full_unit() {
         {{Predicate::Kind::any, true, "", {all, leaf}}}, {leaf}, {all}, GateLost::restart};
     unit.log.edit() = {true, false, 65'536, 1, 9, true};
     unit.device.capacity = 4'000'000'000U;
+    unit.stamp = 1;
     unit.service = std::make_unique<Service>();
     Service& service = *unit.service;
     service.type = Type::forking;
