@@ -6,40 +6,119 @@
 
 namespace reeve::core {
 
-void World::on(const ApplySet& set) {
-    std::vector<units::UnitPtr> all = set.units;
+namespace {
+
+bool same(const units::UnitPtr& a, const units::UnitPtr& b) {
+    return a == b || (a && b && same_definition(*a, *b));
+}
+
+// The names of a set and of what else is defined.
+std::set<std::string_view> names_of(const ApplySet& set, const Graph& graph) {
+    std::set<std::string_view> names;
+    for (const units::UnitPtr& each : set.units) names.insert(each->name);
     for (const auto& [name, unit] : graph.units())
-        if (unit->definition && unit->definition->transient) all.push_back(unit->definition);
-    std::set<std::string_view> named;
-    for (const units::UnitPtr& each : all) named.insert(each->name);
-    for (const auto& [name, unit] : graph.units())  // what is removed and runs keeps its aliases
-        if (unit->runs() && !named.contains(name))
+        if (unit->definition && unit->definition->transient) names.insert(name);
+    return names;
+}
+
+}  // namespace
+
+// False: what the set says is so already.
+bool World::is_changed_by(const ApplySet& set) const {
+    if (set.anew || !set.restart.empty() || !refused_.empty()) return true;
+    for (const units::UnitPtr& each : set.units) {
+        const auto found = graph.units().find(each->name);
+        if (found == graph.units().end()) return true;
+        if (!same(found->second->definition, each)) return true;
+    }
+    const auto named = names_of(set, graph);
+    const std::set<std::string_view> masked{set.masked.begin(), set.masked.end()};
+    std::size_t bad = 0;
+    std::size_t hidden = 0;
+    for (const auto& [name, unit] : graph.units()) {
+        if (unit->definition && !named.contains(name)) return true;
+        if (unit->masked != masked.contains(name)) return true;
+        if (unit->masked) ++hidden;
+        const auto problems = set.bad.find(name);
+        if (unit->is_bad() != (problems != set.bad.end())) return true;
+        if (!unit->is_bad()) continue;
+        if (unit->seldom->problems != problems->second) return true;
+        ++bad;
+    }
+    return hidden != masked.size() || bad != set.bad.size();
+}
+
+// The set's own copies of what means the same: they know where they were read.
+void World::adopt(const ApplySet& set) noexcept {
+    for (const units::UnitPtr& each : set.units)
+        graph.units().find(each->name)->second->definition = each;
+}
+
+// Only relations of what the set changes are made anew, unless names mean others now.
+void World::on(const ApplySet& set) {
+    const auto named = names_of(set, graph);
+    std::vector<units::UnitPtr> all = set.units;
+    for (const auto& [name, unit] : graph.units()) {
+        if (unit->definition && unit->definition->transient)
+            all.push_back(unit->definition);
+        else if (unit->runs() && !named.contains(name))  // removed, it keeps its aliases
             all.push_back(unit->stale() ? unit->seldom->of_run : unit->definition);
-    graph.set_aliases(all);
+    }
+    const bool renamed = graph.set_aliases(all);
+    UnitsByName changed;
+    stand_as(set, named, changed);
+    for (const units::UnitPtr& each : set.units) {
+        Unit& unit = graph.exactly(each->name);
+        if (!same(unit.definition, each)) {
+            changed.insert(&unit);
+            if (!unit.runs()) facts.drop_gate(unit);
+        }
+        define(unit, each);
+    }
+    if (renamed || set.anew) {
+        rewire_all();
+    } else {
+        for (Unit* unit : UnitsByName{refused_}) {  // there may be such a device now
+            return_leases(*unit);
+            changed.insert(unit);
+        }
+        rewire(changed);
+        facts.tidy();
+        for (const auto& [name, unit] : graph.units()) touch(*unit);  // in one order, by name
+    }
+
+    for (const std::string& name : set.restart) {
+        Unit* unit = graph.find(name);
+        if (unit == nullptr || !unit->definition || !unit->stale()) continue;
+        unit->bounce = true;
+        rederive(*unit);
+    }
+}
+
+// Which names are masked, bad or not defined any more.
+void World::stand_as(const ApplySet& set, const std::set<std::string_view>& named,
+                     UnitsByName& changed) {
     const std::set<std::string_view> masked{set.masked.begin(), set.masked.end()};
     for (const std::string& name : set.masked) graph.exactly(name);
     for (const auto& [name, problems] : set.bad) graph.exactly(name);
     for (const auto& [name, unit] : graph.units()) {
         const auto bad = set.bad.find(name);
-        if (bad != set.bad.end())
+        const bool is_bad = bad != set.bad.end();
+        if (is_bad != unit->is_bad() || unit->masked != masked.contains(name))
+            changed.insert(unit.get());
+        if (is_bad)
             unit->edit().problems = bad->second;
         else if (unit->is_bad())
             unit->seldom->problems.clear();
         unit->masked = masked.contains(name);
-        if (unit->definition && !named.contains(name)) undefine(*unit);
+        if (unit->definition && !named.contains(name)) {
+            changed.insert(unit.get());
+            undefine(*unit);
+        }
         // Masked until now, and no file came in its place: nothing of it is remembered.
-        if (!unit->masked && !named.contains(name)) unit->asked = Asked::none;
-    }
-    std::set<std::string_view> changed;
-    for (const units::UnitPtr& each : set.units)
-        if (define(graph.exactly(each->name), each)) changed.insert(each->name);
-    rewire_all();
-
-    for (const std::string& name : set.restart) {
-        Unit* unit = graph.find(name);
-        if (unit == nullptr || !changed.contains(unit->name) || !unit->runs()) continue;
-        unit->bounce = true;
-        rederive(*unit);
+        if (unit->masked || named.contains(name) || unit->asked == Asked::none) continue;
+        unit->asked = Asked::none;
+        changed.insert(unit.get());
     }
 }
 
@@ -63,14 +142,11 @@ Unit& World::add_unit(const units::UnitPtr& definition) {
 
 // True when the unit's definition is another one now.
 bool World::define(Unit& unit, const units::UnitPtr& definition) {
-    const auto same = [&](const units::UnitPtr& other) {
-        return other && (other == definition || same_definition(*other, *definition));
-    };
-    if (same(unit.definition)) {
+    if (same(unit.definition, definition)) {
         unit.definition = definition;
         return false;
     }
-    if (unit.stale() && same(unit.seldom->of_run)) {  // back to what the run has
+    if (unit.stale() && same(unit.seldom->of_run, definition)) {  // back to what the run has
         unit.definition = definition;
         unit.seldom->of_run.reset();
         --stale_;
@@ -109,21 +185,24 @@ void World::undefine(Unit& unit) {
     rewire(unit);
 }
 
-// The relations are those of the definition it lives by. What is known of the paths it watches
+// The relations are those of the definition each lives by. What is known of the paths it watches
 // stays known: the shell tells it once.
-void World::rewire(Unit& unit) {
-    std::vector<Unit*> around{&unit};
-    const auto note = [&] {
-        for (const Edge& edge : unit.edges) around.push_back(edge.other);
+void World::rewire(const UnitsByName& units) {
+    UnitsByName around = units;
+    const auto note = [&](const Unit& unit) {
+        for (const Edge& edge : unit.edges) around.insert(edge.other);
     };
-    note();
-    graph.wire(unit);
-    mend_bonds(unit);
-    facts.add_gate(unit);
-    note();
+    for (Unit* unit : units) {
+        note(*unit);
+        graph.wire(*unit);
+        mend_bonds(*unit);
+        facts.add_gate(*unit);
+        note(*unit);
+    }
     for (Unit* each : around) {
         rederive(*each);
         touch(*each);
+        requests.look_at(*each);
     }
 }
 

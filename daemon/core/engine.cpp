@@ -14,7 +14,18 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
 
 std::vector<Action> Engine::handle(const Event& event, TimePoint now) {
-    return impl_->handle(event, now);
+    const auto* const set = std::get_if<ApplySet>(&event);
+    if (set == nullptr) return impl_->handle(event, now);
+    if (!impl_->is_changed_by(*set)) {
+        impl_->adopt(*set);
+        return impl_->handle(TimePassed{}, now);
+    }
+    // All or nothing: a copy takes the set over, and takes our place when that has come to its end.
+    auto copy = std::make_unique<Impl>(impl_->settings);
+    copy->load(definitions(), impl_->save());
+    auto actions = copy->handle(event, now);
+    impl_.swap(copy);
+    return actions;
 }
 
 std::optional<TimePoint> Engine::next_deadline() const noexcept {
@@ -35,6 +46,16 @@ UnitView Engine::view(UnitId unit) const {
 std::string_view Engine::name(UnitId unit) const {
     const Unit* found = impl_->graph.find(unit);
     return found != nullptr ? found->name : std::string_view{};
+}
+
+units::UnitPtr Engine::current_definition(UnitId unit) const {
+    const Unit* found = impl_->graph.find(unit);
+    return found != nullptr ? found->definition : nullptr;
+}
+
+bool Engine::runs(UnitId unit) const {
+    const Unit* found = impl_->graph.find(unit);
+    return found != nullptr && found->runs();
 }
 
 units::UnitPtr Engine::definition_of_run(UnitId unit) const {

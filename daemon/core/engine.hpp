@@ -66,7 +66,7 @@ public:
     ~Engine();
 
     // Applies `event` at `now` and returns what to do, in order. Work is proportional to the units
-    // the event touches. Throws std::bad_alloc only.
+    // the event touches. Throws std::bad_alloc only; of an ApplySet nothing has happened then.
     std::vector<Action> handle(const Event& event, TimePoint now);
 
     // The earliest moment at which handle(TimePassed) has something to do; nullopt: none.
@@ -76,6 +76,9 @@ public:
     [[nodiscard]] std::optional<UnitId> find(std::string_view name) const;
     [[nodiscard]] UnitView view(UnitId unit) const;
     [[nodiscard]] std::string_view name(UnitId unit) const;
+    // As in view(), without the rest of it.
+    [[nodiscard]] units::UnitPtr current_definition(UnitId unit) const;
+    [[nodiscard]] bool runs(UnitId unit) const;
     // The definition the run uses; the unit's current one when it does not run.
     [[nodiscard]] units::UnitPtr definition_of_run(UnitId unit) const;
     [[nodiscard]] std::vector<UnitId> all() const;  // by name

@@ -86,9 +86,10 @@ struct CancelRequest {
 struct ApplySet {
     std::vector<units::UnitPtr> units;
     std::vector<std::string> masked;
-    std::vector<std::string> restart;  // of the changed ones, those that restart now
+    std::vector<std::string> restart;  // of those that run with an older definition
     // Names whose file counts as missing, and what is wrong with it.
     std::map<std::string, std::vector<std::string>, std::less<>> bad;
+    bool anew = false;  // looks at every unit as if it had changed: the same, for tests
 };
 // One more unit, an instance of a template that somebody referred to.
 struct AddUnit {

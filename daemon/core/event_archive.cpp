@@ -120,8 +120,8 @@ void describe(Archive& archive, V& value) {
 
 template <class Archive, Some<ApplySet> V>
 void describe(Archive& archive, V& value) {
-    auto& [units, masked, restart, bad] = value;
-    archive(units, masked, restart, bad);
+    auto& [units, masked, restart, bad, anew] = value;
+    archive(units, masked, restart, bad, anew);
 }
 
 template <class Archive, Some<AddUnit> V>

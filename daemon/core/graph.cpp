@@ -108,11 +108,14 @@ bool Graph::is_named(const Unit& unit) noexcept {
     return std::ranges::any_of(unit.edges, [](const Edge& edge) { return !edge.mine; });
 }
 
-void Graph::set_aliases(const std::vector<units::UnitPtr>& definitions) {
-    aliases_.clear();
+bool Graph::set_aliases(const std::vector<units::UnitPtr>& definitions) {
+    std::map<std::string, std::string, std::less<>> aliases;
     for (const units::UnitPtr& definition : definitions)
         for (const std::string& alias : definition->aliases)
-            aliases_.try_emplace(alias, definition->name);
+            aliases.try_emplace(alias, definition->name);
+    if (aliases == aliases_) return false;
+    aliases_ = std::move(aliases);
+    return true;
 }
 
 namespace {

@@ -151,7 +151,7 @@ public:
     std::vector<Unit*> add_alias(std::string_view alias, const Unit& unit);
     // The unit's aliases are nobody's now. Returns the units whose relations may have used them.
     std::vector<Unit*> drop_aliases(const Unit& unit);
-    void set_aliases(const std::vector<units::UnitPtr>& definitions);
+    bool set_aliases(const std::vector<units::UnitPtr>& definitions);  // true: others than before
     // Puts the relations of the definition the unit lives by in place of those it had.
     void wire(Unit& unit);
     void wire_all();  // of all units, from nothing

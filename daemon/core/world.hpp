@@ -113,6 +113,10 @@ public:
     [[nodiscard]] std::string save() const;
     void load(const std::vector<units::UnitPtr>& definitions, std::string_view saved);
 
+    // apply.cpp
+    [[nodiscard]] bool is_changed_by(const ApplySet& set) const;
+    void adopt(const ApplySet& set) noexcept;
+
     // ── state ──
     Settings settings;
     Graph graph;
@@ -222,7 +226,10 @@ private:
     bool define(Unit& unit, const units::UnitPtr& definition);
     void undefine(Unit& unit);
     void keep_for_run(Unit& unit);
-    void rewire(Unit& unit);
+    void stand_as(const ApplySet& set, const std::set<std::string_view>& named,
+                  UnitsByName& changed);
+    void rewire(Unit& unit) { rewire(UnitsByName{&unit}); }
+    void rewire(const UnitsByName& units);
     static void mend_bonds(Unit& unit);
     void rewire_all();
     Unit& add_unit(const units::UnitPtr& definition);

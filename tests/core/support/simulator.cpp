@@ -177,9 +177,13 @@ private:
         calls_.push_back({now, std::move(event), {}});
         if (calls_.size() > remembered_calls) calls_.pop_front();
         auto& call = calls_.back();
+        const auto* set = std::get_if<ApplySet>(&call.event);
+        if (set != nullptr && ++applies_ % 5 != 0) set = nullptr;  // the comparison is dear
+        const auto before = set != nullptr ? copy_of(*engine_) : nullptr;
         if (journal_) journal_->told(*engine_, call.event, now);
         call.actions = engine_->handle(call.event, now);
         if (journal_) journal_->did(*engine_, call.actions);
+        if (set != nullptr) compare_with_full(*before, *set, call);
         outcome_.actions += call.actions.size();
         if (!call.actions.empty()) {
             ++busy_;
@@ -236,15 +240,43 @@ private:
         twin_calls_ = 40;
     }
 
+    std::string lines(const std::vector<Action>& list) {
+        const auto name = names();
+        std::string text;
+        for (const auto& action : list) text += "    " + to_text(action, name) + '\n';
+        return text;
+    }
+
+    std::unique_ptr<Engine> copy_of(const Engine& engine) {
+        return std::make_unique<Engine>(
+            Engine::load(settings_, engine.definitions(), engine.save()));
+    }
+
+    // A set is taken over by a look at what it changes. A look at all units must come to the same.
+    void compare_with_full(Engine& before, ApplySet set, const Call& call) {
+        set.anew = true;
+        const auto actions = before.handle(set, call.now);
+        if (lines(actions) != lines(call.actions)) {
+            throw Violation{UnitId{}, "a look at all units at this apply would\n" + lines(actions)};
+        }
+        // Which of several supporters a unit remembers may differ until all look again.
+        const auto after = copy_of(*engine_);
+        set.restart.clear();
+        const auto more = after->handle(set, call.now);
+        const auto as_much = before.handle(set, call.now);
+        const auto changed = after->save();
+        const auto full = before.save();
+        if (lines(more) != lines(as_much) || changed != full) {
+            throw Violation{UnitId{},
+                            "a look at all units at this apply comes to something else: " +
+                                difference(changed, full) + new_words(changed, full) + "\n" +
+                                lines(more) + "not\n" + lines(as_much)};
+        }
+    }
+
     void compare_with_twin(const Call& call) {
         if (!twin_) return;
         const auto actions = twin_->handle(call.event, call.now);
-        const auto name = names();
-        const auto lines = [&](const std::vector<Action>& list) {
-            std::string text;
-            for (const auto& action : list) text += "    " + to_text(action, name) + '\n';
-            return text;
-        };
         if (lines(actions) != lines(call.actions)) {
             throw Violation{UnitId{},
                             "the loaded engine acts differently from the saved one, which would\n" +
@@ -537,6 +569,7 @@ private:
     std::unique_ptr<Engine> engine_ = std::make_unique<Engine>(settings_);
     std::unique_ptr<Engine> twin_;
     int twin_calls_ = 0;
+    unsigned applies_ = 0;
     std::uint64_t busy_ = 0;  // calls that had something to do
     TimePoint last_action_{};
     std::unique_ptr<SimJournal> journal_;
