@@ -19,6 +19,7 @@ constexpr Opt of_run[] = {Opt::name,       Opt::wait,        Opt::with,
                           Opt::as_user,    Opt::as_group,    Opt::timeout};
 constexpr Opt of_logs[] = {Opt::lines, Opt::follow, Opt::run};
 constexpr Opt of_shutdown[] = {Opt::now, Opt::force, Opt::at, Opt::cancel};
+constexpr Opt of_apply[] = {Opt::dry_run, Opt::restart, Opt::no_restart, Opt::timeout};
 
 constexpr Opt of_reexec[] = {Opt::binary};
 
@@ -51,7 +52,10 @@ constexpr Command table[] = {
     {"device", "list|who [NAME…]", "devices, who holds them, who waits", 1, any_number, {}, device},
     {"check", "[PATH…]", "tell the problems of unit files", 0, any_number, {}, check},
     {"plan", "", "what apply would change", 0, 0, {}, plan},
-    {"apply", "", "read all unit files again, all or nothing", 0, 0, timeout, apply},
+    {"apply", "[UNIT…]", "read all unit files again, all or nothing", 0, any_number, of_apply,
+     apply},
+    {"rollback", "[UNIT…]", "take back what the last apply changed", 0, any_number, of_apply,
+     rollback},
     {"stats", "", "figures of the manager", 0, 0, {}, stats},
     {"shutdown", "[exit|poweroff|reboot|halt|kexec|soft-reboot]", "stop everything, then end", 0, 1,
      of_shutdown, shutdown},

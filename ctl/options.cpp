@@ -48,6 +48,11 @@ constexpr OptionSpec table[] = {
     {Opt::at, "--at", 0, a_value, "TIME", "not in this version"},
     {Opt::cancel, "--cancel", 0, nothing, "", "not in this version"},
     {Opt::binary, "--binary", 0, a_value, "PATH", "the new reeved; else the same file again"},
+    {Opt::dry_run, "--dry-run", 0, nothing, "", "tell what would be done, and do nothing"},
+    {Opt::restart, "--restart", 0, nothing, "",
+     "restart what runs with an older definition: all, or the named"},
+    {Opt::no_restart, "--no-restart", 0, nothing, "",
+     "let it run on until its next start (the default)"},
 };
 
 const OptionSpec* find_long(std::string_view name) {

@@ -50,6 +50,9 @@ enum class Opt {
     at,
     cancel,
     binary,
+    dry_run,
+    restart,
+    no_restart,
 };
 
 struct OptionSpec {

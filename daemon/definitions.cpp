@@ -2,40 +2,70 @@
 
 #include <algorithm>
 
-#include "daemon/json.hpp"
 #include "hal/posix/log.hpp"
 #include "units/names.hpp"
 
 namespace reeve {
 
-std::string to_json(const Plan& plan) {
-    std::vector<std::string> problems;
-    for (const auto& problem : plan.problems) problems.push_back(to_string(problem));
-    return JsonObject{}
-        .add("ok", !plan.refused())
-        .add("problems", problems)
-        .add("added", plan.added)
-        .add("removed", plan.removed)
-        .add("changed", plan.changed)
-        .add("masked", plan.masked)
-        .add("stale", plan.stale)
-        .str();
-}
-
 namespace {
 
-std::map<std::string, std::vector<std::string>, std::less<>> bad_files(const units::UnitSet& set) {
-    std::map<std::string, std::vector<std::string>, std::less<>> out;
+DefinitionSet::Bad bad_files(const units::UnitSet& set) {
+    DefinitionSet::Bad out;
     for (const auto& [name, problems] : set.bad) {
         std::vector<std::string>& told = out[name];
         for (const auto& problem : problems)
             if (problem.severity == units::Severity::error) told.push_back(to_string(problem));
         if (told.empty()) told.emplace_back("its file has problems");
     }
+    for (const std::string& folder : set.unreadable)
+        for (const auto& problem : set.problems)
+            if (problem.file == folder) out[folder].push_back("reading " + to_string(problem));
     return out;
 }
 
+DefinitionSet set_of(units::UnitSet set) {
+    DefinitionSet out;
+    out.units.units.reserve(set.units.size());
+    for (auto& [name, unit] : set.units) out.units.units.push_back(std::move(unit));
+    for (const auto& [name, file] : set.masked) out.units.masked.push_back(name);
+    out.bad = bad_files(set);
+    for (const auto& [name, problems] : out.bad)
+        if (units::is_unit_name(name)) out.units.bad.emplace(name, problems);
+    for (const auto& [name, file] : set.templates) out.templates.insert(name);
+    out.problems = std::move(set.problems);
+    return out;
+}
+
+std::string reason_of(const std::exception& error) {
+    return dynamic_cast<const std::bad_alloc*>(&error) != nullptr ? "out of memory" : error.what();
+}
+
 }  // namespace
+
+// A set on its way from the files, and how far it has come.
+struct Definitions::Reading {
+    DefinitionSet next;
+    std::string failed;
+    std::function<void(std::string_view)> probe;
+    std::string step;
+
+    void at(const char* what, const std::string& file) {
+        step = what;
+        if (!file.empty()) step.append(" ").append(file);
+        if (probe) probe(step);
+    }
+    // False when it failed; then `failed` says where.
+    template <class Work>
+    bool attempt(Work work) {
+        if (!failed.empty()) return false;
+        try {
+            work();
+        } catch (const std::exception& e) {
+            failed = step + ": " + reason_of(e);
+        }
+        return failed.empty();
+    }
+};
 
 Definitions::Definitions(units::LoadOptions options, Worker& worker)
     : options_{std::move(options)}, worker_{worker} {}
@@ -43,87 +73,100 @@ Definitions::Definitions(units::LoadOptions options, Worker& worker)
 std::string Definitions::problem_of(std::string_view name) const {
     for (const std::string_view suffix : {"", ".target"}) {
         if (!name.ends_with(suffix)) continue;
-        const auto found = bad_.find(name.substr(0, name.size() - suffix.size()));
-        if (found != bad_.end()) return found->second.front();
+        const auto found = in_force_.bad.find(name.substr(0, name.size() - suffix.size()));
+        if (found != in_force_.bad.end()) return found->second.front();
     }
     return {};
 }
 
-core::ApplySet Definitions::to_apply(units::UnitSet& set) {
-    core::ApplySet event;
-    event.units.reserve(set.units.size());
-    for (auto& [name, unit] : set.units) event.units.push_back(unit);
-    for (const auto& [name, file] : set.masked) event.masked.push_back(name);
-    for (auto& [name, problems] : bad_files(set))
-        if (units::is_unit_name(name)) event.bad.emplace(name, std::move(problems));
-    return event;
-}
-
 core::ApplySet Definitions::load_first() {
-    units::UnitSet set = units::load(options_);
-    bad_ = bad_files(set);
-    problems_ = std::move(set.problems);
-    for (const auto& problem : problems_) {
+    in_force_ = set_of(units::load(options_));
+    for (const auto& problem : in_force_.problems) {
         if (problem.severity == units::Severity::error)
             log::error("{}", to_string(problem));
         else
             log::warn("{}", to_string(problem));
     }
-    return to_apply(set);
+    return in_force_.units;
 }
 
-void Definitions::read(const core::Engine& engine, Done done) {
-    auto set = std::make_shared<units::UnitSet>();
-    worker_.submit(
-        [set, options = options_, instances = instances_] {
-            *set = units::load(options);
+void Definitions::prepare(const core::Engine& engine, const bus::ApplyOptions& options, Done done) {
+    const auto reading = std::make_shared<Reading>();
+    reading->probe = probe;
+    reading->step = "reading the unit files";
+    auto compared = [this, reading, &engine, options, known = instances_,
+                     done = std::move(done)]() mutable {
+        if (known != instances_ && !options.rollback)  // one more was made
+            return prepare(engine, options, std::move(done));
+        Plan plan;
+        reading->attempt([&] {
+            reading->at("comparing", {});
+            plan.problems = reading->next.problems;
+            add_refused(reading->next, plan);
+            compare(engine, options, reading->next.units, plan);
+            plan.rolled_back = !in_force_.of_files;
+        });
+        if (!reading->failed.empty()) plan.failed = std::move(reading->failed);
+        done(plan, reading->next);
+    };
+    if (options.rollback) {
+        reading->step = "rolling back";
+        if (!has_before_)
+            reading->failed = "rolling back: nothing was applied before";
+        else
+            reading->attempt([&] { reading->next = earlier(); });
+        return compared();
+    }
+    auto read = [reading, from = options_, instances = instances_,
+                 before = in_force_.units.units]() mutable {
+        reading->attempt([&] {
+            from.before = std::move(before);
+            from.at = [&](const char* step, const std::string& file) { reading->at(step, file); };
+            units::UnitSet set = units::load(from);
             for (const auto& name : instances)
-                if (!set->find(name)) units::load_instance(*set, options, name);
-        },
-        [this, set, &engine, before = instances_, done = std::move(done)]() mutable {
-            if (before != instances_) return read(engine, std::move(done));  // one more was made
-            core::ApplySet event = to_apply(*set);
-            Plan plan = compare(engine, *set, event);
-            pending_bad_ = bad_files(*set);
-            done(std::move(plan), std::move(event));
-        },
-        Worker::Chain::definitions);
+                if (!set.find(name)) units::load_instance(set, from, name);
+            reading->next = set_of(std::move(set));
+        });
+    };
+    worker_.submit(read, compared, Worker::Chain::definitions);
 }
 
-// Refused: a file that is new or was good has a problem now. One that was bad already when the
-// running set was taken keeps nobody from going on.
-Plan Definitions::compare(const core::Engine& engine, units::UnitSet& set,
-                          core::ApplySet& event) const {
-    Plan plan;
-    plan.problems = set.problems;
-    plan.masked = event.masked;
-    for (const auto& [name, problems] : set.bad)
-        if (!bad_.contains(name)) plan.refusing.push_back(name);
-    for (auto& unit : event.units) {
-        const auto id = engine.find(unit->name);
-        const auto old = id ? engine.view(*id) : core::UnitView{};
-        if (!id || !old.definition) {
-            plan.added.push_back(unit->name);
-        } else if (same_definition(*old.definition, *unit)) {
-            unit = old.definition;
-        } else {
-            plan.changed.push_back(unit->name);
-            if (is_running(old.state)) plan.stale.push_back(unit->name);
-        }
-    }
-    for (const core::UnitId id : engine.all()) {
-        const auto view = engine.view(id);
-        if (!view.definition || view.definition->transient) continue;
-        if (!set.units.contains(view.definition->name))
-            plan.removed.push_back(view.definition->name);
-    }
-    return plan;
+// The set before, with the instances that somebody has asked for since.
+DefinitionSet Definitions::earlier() const {
+    DefinitionSet next = before_;
+    std::set<std::string_view> names;
+    for (const auto& unit : before_.units.units) names.insert(unit->name);
+    for (const auto& unit : in_force_.units.units)
+        if (instances_.contains(unit->name) && !names.contains(unit->name) &&
+            next.templates.contains(units::template_of(unit->name)))
+            next.units.units.push_back(unit);
+    return next;
 }
 
-void Definitions::taken(const Plan& plan) {
-    problems_ = plan.problems;
-    bad_ = std::move(pending_bad_);
-    pending_bad_.clear();
+// A file that is new or was good has a problem now. One that was bad already when the set in force
+// was taken keeps nobody from going on.
+void Definitions::add_refused(const DefinitionSet& next, Plan& plan) const {
+    for (const auto& [name, problems] : next.bad)
+        if (!in_force_.bad.contains(name)) plan.refused.push_back({name, problems});
+}
+
+void Definitions::taken(const Plan& plan, DefinitionSet&& next) noexcept {
+    const bool nothing = plan.added.empty() && plan.removed.empty() && plan.changed.empty() &&
+                         next.units.masked == in_force_.units.masked;
+    if (!nothing) {
+        before_ = std::move(in_force_);
+        has_before_ = true;
+        if (next.of_files) before_.of_files = false;  // the files say something else now
+    }
+    in_force_ = std::move(next);
+}
+
+// A set that is gone back to later has the instances of its time.
+void Definitions::keep_in_force(const std::vector<units::UnitPtr>& made) {
+    auto& all = in_force_.units.units;
+    const auto name_of = [](const units::UnitPtr& unit) -> std::string_view { return unit->name; };
+    for (const units::UnitPtr& each : made)
+        if (std::ranges::find(all, each->name, name_of) == all.end()) all.push_back(each);
 }
 
 void Definitions::instance(const std::string& name, Made done) {
@@ -138,6 +181,7 @@ void Definitions::instance(const std::string& name, Made done) {
                        if (*unit) {
                            instances_.insert((*unit)->name);
                            for (const auto& [key, each] : scratch->units) made.push_back(each);
+                           keep_in_force(made);
                        }
                        done(*unit ? (*unit)->name : name, made);
                    },

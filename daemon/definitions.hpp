@@ -1,4 +1,4 @@
-// The unit files as the manager knows them: first load, plan and apply (all or nothing).
+// The unit files as the manager knows them: the set in force, the one before it, and the next.
 #pragma once
 
 #include <functional>
@@ -9,20 +9,21 @@
 #include <vector>
 
 #include "daemon/core/engine.hpp"
+#include "daemon/plan.hpp"
 #include "daemon/worker.hpp"
 #include "units/load.hpp"
 
 namespace reeve {
 
-// What an apply would do, or did.
-struct Plan {
+// A set that was taken over, or may be. Moving one cannot fail.
+struct DefinitionSet {
+    core::ApplySet units;
     std::vector<units::Problem> problems;
-    std::vector<std::string> added, removed, changed, masked;
-    std::vector<std::string> stale;     // changed, and run on with their old definition
-    std::vector<std::string> refusing;  // names whose problems keep it from being applied
-    [[nodiscard]] bool refused() const { return !refusing.empty(); }
+    using Bad = std::map<std::string, std::vector<std::string>, std::less<>>;
+    Bad bad;  // names of files that are not usable, and why; folders that cannot be read
+    std::set<std::string, std::less<>> templates;
+    bool of_files = true;  // false: by rollback
 };
-std::string to_json(const Plan& plan);
 
 class Definitions {
 public:
@@ -31,32 +32,37 @@ public:
     // At boot: reads in place, what is good is taken, what is bad is told.
     core::ApplySet load_first();
 
-    // Reads off the loop, then compares with what `engine` has. `done` gets the plan and the event
-    // that would make it so.
-    using Done = std::function<void(Plan, core::ApplySet)>;
-    void read(const core::Engine& engine, Done done);
-    // The set of this plan is in force now.
-    void taken(const Plan& plan);
+    // Puts the next set together (for a rollback: takes the one before; else reads the files off
+    // the loop) and compares it with what `engine` has. `done` is called on the loop, whatever
+    // fails: then the plan says at which step.
+    using Done = std::function<void(Plan&, DefinitionSet&)>;
+    void prepare(const core::Engine& engine, const bus::ApplyOptions& options, Done done);
+    // `next` is in force now.
+    void taken(const Plan& plan, DefinitionSet&& next) noexcept;
+    [[nodiscard]] bool is_rolled_back() const noexcept { return !in_force_.of_files; }
 
     // Reads off the loop the instance NAME@i as asked for, and the instances it refers to; empty:
     // no such template, or a bad one. `meant`: NAME@i, NAME@ being the default instance.
     using Made = std::function<void(const std::string& meant, const std::vector<units::UnitPtr>&)>;
     void instance(const std::string& name, Made done);
 
-    [[nodiscard]] const std::vector<units::Problem>& problems() const { return problems_; }
     // Of the file of this name, the first that keeps it from being taken; empty: none.
     [[nodiscard]] std::string problem_of(std::string_view name) const;
 
+    // Called before each step of an apply; what it throws fails the step. For tests.
+    std::function<void(std::string_view step)> probe;
+
 private:
-    core::ApplySet to_apply(units::UnitSet& set);
-    Plan compare(const core::Engine& engine, units::UnitSet& set, core::ApplySet& event) const;
+    struct Reading;
+    void add_refused(const DefinitionSet& next, Plan& plan) const;
+    [[nodiscard]] DefinitionSet earlier() const;
+    void keep_in_force(const std::vector<units::UnitPtr>& made);
 
     units::LoadOptions options_;
     Worker& worker_;
-    std::vector<units::Problem> problems_;
-    using Bad = std::map<std::string, std::vector<std::string>, std::less<>>;
-    Bad bad_;  // names of files that are not usable, and why
-    Bad pending_bad_;
+    DefinitionSet in_force_;
+    DefinitionSet before_;
+    bool has_before_ = false;
     std::set<std::string, std::less<>> instances_;  // made on demand, kept across apply
 };
 

@@ -28,6 +28,7 @@ public:
 
     // The devices there are, by name. Those who hold one that is gone keep it.
     void set_devices(const std::map<std::string, std::uint32_t>& capacities);
+    [[nodiscard]] const std::map<std::string, std::uint32_t>& devices() const { return devices_; }
     void ask_leases(core::UnitId unit, const units::UnitFile& definition);
     void return_leases(core::UnitId unit);
     [[nodiscard]] bool holds(core::UnitId unit) const;

@@ -81,6 +81,36 @@ std::string bus_address(const std::string& bus) {
                   runtime.empty() ? std::string{} : "unix:path=" + runtime + "/bus");
 }
 
+// False again at the end, whatever is thrown.
+struct Restore {
+    explicit Restore(bool& flag) : flag_{flag} {}
+    ~Restore() { flag_ = false; }
+    Restore(const Restore&) = delete;
+    Restore& operator=(const Restore&) = delete;
+
+private:
+    bool& flag_;
+};
+
+void log_outcome(const Plan& plan) {
+    if (!plan.failed.empty())
+        log::error("apply failed: {}; the old set runs on", plan.failed);
+    else if (plan.is_refused())
+        log::error("apply refused: {} unit files have problems; the old set runs on",
+                   plan.refused.size());
+    else
+        log::info("applied{}: {} added, {} removed, {} changed, {} restarted, {} stale",
+                  plan.rolled_back ? " the set before" : "", plan.added.size(), plan.removed.size(),
+                  plan.changed.size(), plan.restarted.size(), plan.stale.size());
+}
+
+std::map<std::string, std::uint32_t> devices_of(const core::ApplySet& set) {
+    std::map<std::string, std::uint32_t> devices;
+    for (const auto& unit : set.units)
+        if (unit->kind == units::Kind::device) devices[unit->name] = unit->device.capacity;
+    return devices;
+}
+
 }  // namespace
 
 Runner::Runner(Options options, Settings settings)
@@ -154,17 +184,19 @@ void Runner::feed(core::Event event) {
 void Runner::pump() {
     if (pumping_) return;  // an action wants it done at once; it is the next in the queue
     pumping_ = true;
-    while (!queue_.empty()) {
-        const core::Event event = std::move(queue_.front());
-        queue_.pop_front();
-        if (is_stale(event)) continue;
-        ++events_handled_;
-        for (core::Action& action : engine_.handle(event, now()))
-            posix::guarded("action", [&] { perform(action); });  // the others are due all the same
-    }
-    pumping_ = false;
+    const Restore not_pumping{pumping_};
+    while (!queue_.empty()) pump_one();
     pump_due_ = false;
     arm();
+}
+
+void Runner::pump_one() {
+    const core::Event event = std::move(queue_.front());
+    queue_.pop_front();
+    if (is_stale(event)) return;
+    ++events_handled_;
+    for (core::Action& action : engine_.handle(event, now()))
+        posix::guarded("action", [&] { perform(action); });  // the others are due all the same
 }
 
 // A grant that was given back while the news of it was still in the queue.
@@ -287,15 +319,26 @@ void Runner::on(const core::Removed& action) {
 
 // ── definitions ────────────────────────────────────────────────────────────────────────────────
 
-void Runner::take(core::ApplySet set) {
-    std::map<std::string, std::uint32_t> devices;
-    for (const auto& unit : set.units)
-        if (unit->kind == units::Kind::device) devices[unit->name] = unit->device.capacity;
-    feed(std::move(set));
-    gates_.set_devices(devices);
-    pump();  // ids are known now
-    accounts_.refresh();
-    check_accounts();
+// Throws when the set was not taken over; then all is as it was.
+void Runner::take(const core::ApplySet& set) {
+    const auto devices = devices_of(set);
+    const auto had = gates_.devices();
+    pump();  // what came before it
+    try {
+        gates_.set_devices(devices);
+        queue_.emplace_front(set);  // before what is told of the devices
+        pump_one();
+    } catch (...) {
+        if (!queue_.empty() && std::holds_alternative<core::ApplySet>(queue_.front()))
+            queue_.pop_front();
+        gates_.set_devices(had);
+        throw;
+    }
+    posix::guarded("after an apply", [&] {
+        pump();  // ids are known now
+        accounts_.refresh();
+        check_accounts();
+    });
 }
 
 // A unit whose user is unknown waits, and says so.
@@ -329,32 +372,34 @@ void Runner::refer_to(const std::string& unit, Meant done) {
                           });
 }
 
-void Runner::plan(std::function<void(std::string)> done) {
-    definitions_.read(engine_, [done = std::move(done)](const Plan& plan, const core::ApplySet&) {
-        done(to_json(plan));
-    });
+void Runner::plan(const bus::ApplyOptions& options, std::function<void(std::string)> done) {
+    definitions_.prepare(
+        engine_, options,
+        [done = std::move(done)](const Plan& plan, const DefinitionSet&) { done(to_json(plan)); });
 }
 
-void Runner::apply(std::function<void(bus::ApplyOutcome)> done) {
-    definitions_.read(
-        engine_, [this, done = std::move(done)](const Plan& plan, core::ApplySet set) {
-            for (const auto& problem : plan.problems) log::warn("{}", to_string(problem));
-            if (plan.refused()) {
-                log::error("apply refused: {} unit files have problems; the old set runs on",
-                           plan.refusing.size());
-            } else {
-                take(std::move(set));
-                definitions_.taken(plan);
-                ::malloc_trim(0);
-                log::info("applied: {} added, {} removed, {} changed, {} stale", plan.added.size(),
-                          plan.removed.size(), plan.changed.size(), plan.stale.size());
-            }
-            done({!plan.refused(), to_json(plan)});
-        });
+void Runner::apply(const bus::ApplyOptions& options, std::function<void(bus::ApplyOutcome)> done) {
+    definitions_.prepare(engine_, options,
+                         [this, done = std::move(done)](Plan& plan, DefinitionSet& next) {
+                             for (const auto& problem : plan.problems)
+                                 log::warn("{}", to_string(problem));
+                             try {
+                                 if (!plan.is_refused()) {
+                                     take(next.units);
+                                     definitions_.taken(plan, std::move(next));
+                                     plan.rolled_back = definitions_.is_rolled_back();
+                                     ::malloc_trim(0);
+                                 }
+                             } catch (const std::exception& e) {
+                                 plan.failed = std::string{"taking over: "} + e.what();
+                             }
+                             log_outcome(plan);
+                             done({!plan.is_refused(), to_json(plan)});
+                         });
 }
 
 void Runner::apply_quietly() {
-    apply([](const bus::ApplyOutcome&) {});
+    apply({}, [](const bus::ApplyOutcome&) {});
 }
 
 // ── signals ────────────────────────────────────────────────────────────────────────────────────

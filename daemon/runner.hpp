@@ -42,8 +42,10 @@ public:
     std::string problem_of(std::string_view name) const override {
         return definitions_.problem_of(name);
     }
-    void plan(std::function<void(std::string)> done) override;
-    void apply(std::function<void(bus::ApplyOutcome)> done) override;
+    void plan(const bus::ApplyOptions& options, std::function<void(std::string)> done) override;
+    void apply(const bus::ApplyOptions& options,
+               std::function<void(bus::ApplyOutcome)> done) override;
+    bool is_rolled_back() const override { return definitions_.is_rolled_back(); }
     posix::Fd logs(const bus::LogQuery& query) override;
     std::string stats() const override;
     void shutdown(const std::string& how, core::ShutdownRequest request) override;
@@ -51,6 +53,7 @@ public:
 private:
     void feed(core::Event event);  // queues; handled before the loop sleeps
     void pump();
+    void pump_one();
     bool is_stale(const core::Event& event) const;
     void arm();
     void look_at_the_rest();
@@ -74,7 +77,7 @@ private:
     void on(const core::ShutdownComplete& action);
     void on(const core::Removed& action);
 
-    void take(core::ApplySet set);
+    void take(const core::ApplySet& set);
     void apply_quietly();  // SIGHUP
     void check_accounts();
     void end(core::ShutdownRequest request);  // as feed(), and says so in the log

@@ -112,10 +112,15 @@ int of_all(Context& context) {
                                .set("version", manager.properties["Version"])
                                .set("pid", manager.properties["Pid"])
                                .set("system", manager.properties["System"])
+                               .set("rolled_back", manager.properties["RolledBack"].boolean())
                                .set("counts", std::move(counts))
                                .set("units", std::move(units)));
     } else if (!context.quiet()) {
         context.line(headline(context, manager));
+        if (manager.properties["RolledBack"].boolean())
+            context.line(context.screen.painted(
+                Style::warning,
+                "rolled back: the definitions in force are not those of the files"));
         print_table(context, manager);
     }
     const bool trouble = count(manager, api::state::failed) + count(manager, api::state::waiting) +

@@ -33,6 +33,7 @@ int device(Context& context);
 int check(Context& context);
 int plan(Context& context);
 int apply(Context& context);
+int rollback(Context& context);
 int stats(Context& context);
 int bridge(Context& context);
 int shutdown(Context& context);

@@ -31,9 +31,14 @@ struct LogQuery {
     bool follow = false;
 };
 
+struct ApplyOptions {
+    bool rollback = false;         // to the set before the last that changed anything
+    bool restart_changed = false;  // all that run with an older definition, not only `restart`
+    std::vector<std::string> restart;
+};
 struct ApplyOutcome {
     bool applied = false;
-    std::string report;  // JSON: problems, added, removed, changed, stale
+    std::string report;  // docs/json/plan.schema.json, without `applied`
 };
 
 class Backend {
@@ -63,8 +68,10 @@ public:
     virtual void refer_to(const std::string& unit, Meant done) = 0;
 
     // Reads the unit files off the loop; `done` is called on the loop. plan: changes nothing.
-    virtual void plan(std::function<void(std::string json)> done) = 0;
-    virtual void apply(std::function<void(ApplyOutcome)> done) = 0;
+    virtual void plan(const ApplyOptions& options, std::function<void(std::string json)> done) = 0;
+    virtual void apply(const ApplyOptions& options, std::function<void(ApplyOutcome)> done) = 0;
+    // The set in force came by rollback, not from the files.
+    virtual bool is_rolled_back() const { return false; }
 
     virtual posix::Fd logs(const LogQuery& query) = 0;  // throws std::system_error
     virtual std::string stats() const = 0;              // JSON

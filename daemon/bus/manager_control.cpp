@@ -47,31 +47,65 @@ void check_may_read_logs(const Call& call, const std::vector<std::string>& names
 
 }  // namespace
 
+namespace {
+
+ApplyOptions apply_options(Dictionary& options, bool rollback) {
+    ApplyOptions out;
+    out.rollback = rollback;
+    out.restart_changed = options.flag("restart-changed").value_or(false);
+    out.restart = options.list("restart").value_or(std::vector<std::string>{});
+    return out;
+}
+
+// One id is one request, so what it asks for is part of its name.
+std::string subject_of(const char* method, const ApplyOptions& options) {
+    std::string name = method;
+    if (options.restart_changed) name += " restart-changed";
+    for (const std::string& unit : options.restart) name.append(" ").append(unit);
+    return name;
+}
+
+void take_over(Call& call, const char* method, bool rollback) {
+    Dictionary options{call.message, "options"};
+    const ApplyOptions wanted = apply_options(options, rollback);
+    if (!call.context.access.may_control(call.caller)) deny("apply unit files", controllers);
+    const auto id = call.context.requests.open_own(
+        call, {subject_of(method, wanted), Shape::applied, {}}, options);
+    if (!id) return;
+    Context& context = call.context;
+    context.backend.apply(wanted, [&context, id = *id, alive = std::weak_ptr{context.alive}](
+                                      const ApplyOutcome& outcome) {
+        if (alive.expired()) return;
+        context.access.reload();
+        Outcome answer;
+        answer.applied = outcome.applied;
+        answer.text = outcome.report;
+        context.requests.complete(id, std::move(answer));
+    });
+}
+
+}  // namespace
+
 void plan(Call& call) {
+    Dictionary options{call.message, "options"};
+    const bool rollback = options.flag("rollback").value_or(false);
+    const ApplyOptions wanted = apply_options(options, rollback);
+    options.finish();
     if (!call.context.access.may_read(call.caller)) deny("see what apply would do", readers);
     // The message keeps its connection alive until then.
     const std::shared_ptr<sd_bus_message> message{sd_bus_message_ref(call.message),
                                                   sd_bus_message_unref};
-    call.context.backend.plan([message](const std::string& json) {
+    call.context.backend.plan(wanted, [message](const std::string& json) {
         sd_bus_reply_method_return(message.get(), "s", json.c_str());
     });
 }
 
 void apply(Call& call) {
-    Dictionary options{call.message, "options"};
-    if (!call.context.access.may_control(call.caller)) deny("apply unit files", controllers);
-    const auto id = call.context.requests.open_own(call, {"Apply", Shape::applied, {}}, options);
-    if (!id) return;
-    Context& context = call.context;
-    context.backend.apply(
-        [&context, id = *id, alive = std::weak_ptr{context.alive}](const ApplyOutcome& outcome) {
-            if (alive.expired()) return;
-            context.access.reload();
-            Outcome answer;
-            answer.applied = outcome.applied;
-            answer.text = outcome.report;
-            context.requests.complete(id, std::move(answer));
-        });
+    take_over(call, "Apply", false);
+}
+
+void rollback(Call& call) {
+    take_over(call, "Rollback", true);
 }
 
 void logs(Call& call) {

@@ -34,6 +34,7 @@ void list_devices(Call& call);
 // manager_control.cpp: what the runner does
 void plan(Call& call);
 void apply(Call& call);
+void rollback(Call& call);
 void logs(Call& call);
 void stats(Call& call);
 void shutdown(Call& call);

@@ -44,6 +44,12 @@ int get_unit_path(sd_bus*, const char*, const char*, const char*, sd_bus_message
     });
 }
 
+int get_rolled_back(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply,
+                    void* connection, sd_bus_error*) noexcept {
+    const bool so = static_cast<Connection*>(connection)->context().backend.is_rolled_back();
+    return sd_bus_message_append(reply, "b", so ? 1 : 0);
+}
+
 int get_counts(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply,
                void* connection, sd_bus_error* error) noexcept {
     return posix::answering(error, [&] {
@@ -116,10 +122,13 @@ const sd_bus_vtable table[] = {
                             on_call<manager::list_events>, anyone),
     SD_BUS_METHOD_WITH_ARGS("ListDevices", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssuasas)", devices),
                             on_call<manager::list_devices>, anyone),
-    SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", report),
+    SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", report),
                             on_call<manager::plan>, anyone),
     SD_BUS_METHOD_WITH_ARGS("Apply", SD_BUS_ARGS("a{sv}", options),
                             SD_BUS_RESULT("b", applied, "s", report), on_call<manager::apply>,
+                            anyone),
+    SD_BUS_METHOD_WITH_ARGS("Rollback", SD_BUS_ARGS("a{sv}", options),
+                            SD_BUS_RESULT("b", applied, "s", report), on_call<manager::rollback>,
                             anyone),
     SD_BUS_METHOD_WITH_ARGS("Logs", SD_BUS_ARGS("as", units, "a{sv}", options),
                             SD_BUS_RESULT("h", log), on_call<manager::logs>, anyone),
@@ -138,6 +147,7 @@ const sd_bus_vtable table[] = {
     SD_BUS_PROPERTY("Pid", "u", get_pid, 0, constant),
     SD_BUS_PROPERTY("System", "b", get_system, 0, constant),
     SD_BUS_PROPERTY("UnitPath", "as", get_unit_path, 0, constant),
+    SD_BUS_PROPERTY("RolledBack", "b", get_rolled_back, 0, 0),
     SD_BUS_PROPERTY("Counts", "a{su}", get_counts, 0, 0),
     SD_BUS_VTABLE_END};
 

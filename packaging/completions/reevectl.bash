@@ -3,7 +3,7 @@ _reevectl() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local verbs="status list show cat deps why start stop restart try-restart reload isolate enable
         disable terminate kill wait is-active is-failed reset-failed run forget logs event device
-        check plan apply stats shutdown reexec bridge version help"
+        check plan apply rollback stats shutdown reexec bridge version help"
     local connection=() verb= index=1 word
     while [ $index -lt "$COMP_CWORD" ]; do
         word=${COMP_WORDS[index]}
@@ -69,7 +69,7 @@ _reevectl() {
                     awk 'NR > 1 {print $1}')" -- "$current"))
             fi
             ;;
-        plan | apply | stats | reexec | bridge | version) ;;
+        plan | stats | reexec | bridge | version) ;;
         *)
             COMPREPLY=($(compgen -W "$(reevectl "${connection[@]}" list 2>/dev/null |
                 awk 'NR > 1 {print $1}')" -- "$current"))

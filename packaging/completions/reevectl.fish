@@ -11,7 +11,7 @@ complete -c reevectl -f -n '__fish_seen_subcommand_from event' -a 'set clear sho
 complete -c reevectl -f -n '__fish_seen_subcommand_from device' -a 'list who'
 complete -c reevectl -n '__fish_seen_subcommand_from check'
 complete -c reevectl -f -n '__fish_seen_subcommand_from shutdown' -a 'exit poweroff reboot halt kexec soft-reboot'
-complete -c reevectl -f -n 'not __fish_use_subcommand; and not __fish_seen_subcommand_from run event device check shutdown plan apply stats reexec bridge version' -a '(__reevectl_units)'
+complete -c reevectl -f -n 'not __fish_use_subcommand; and not __fish_seen_subcommand_from run event device check shutdown plan stats reexec bridge version' -a '(__reevectl_units)'
 complete -c reevectl -n '__fish_seen_subcommand_from reexec' -l binary -r -d 'the new reeved'
 complete -c reevectl -l json -d 'print JSON'
 complete -c reevectl -l socket -r -d 'private socket of the manager'

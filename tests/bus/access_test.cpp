@@ -150,8 +150,9 @@ TEST_F(AsStranger, NamesStatesAndReasonsArePublicTheRestIsNot) {
              {"ResetFailed", "sa{sv}", "", "0"},
              {"SetEvent", "sa{sv}", "e", "0"},
              {"ClearEvent", "sa{sv}", "e", "0"},
-             {"Plan"},
+             {"Plan", "a{sv}", "0"},
              {"Apply", "a{sv}", "0"},
+             {"Rollback", "a{sv}", "0"},
              {"Logs", "asa{sv}", "0", "0"},
              {"Logs", "asa{sv}", "1", "web", "0"},
              {"Shutdown", "sa{sv}", "", "0"}}) {

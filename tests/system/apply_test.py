@@ -18,6 +18,10 @@ class Apply(BoardTest):
     def pids_now(self):
         return [self.b.main_pid(u) for u in ("steady", "edited")]
 
+    def words_of(self, unit):
+        with open(f"/proc/{self.b.main_pid(unit)}/cmdline") as words:
+            return words.read()
+
     def test_new_definitions_count_from_the_next_start(self):
         self.b.shell("edited", "exec sleep 2000")
         self.b.shell("added", "exec sleep 1000")
@@ -28,7 +32,7 @@ class Apply(BoardTest):
         self.assertFalse(self.b.get("steady", "Stale"))
         self.b.ctl("restart", "edited")
         self.assertFalse(self.b.get("edited", "Stale"))
-        words = open(f"/proc/{self.b.main_pid('edited')}/cmdline").read()
+        words = self.words_of("edited")
         self.assertIn("2000", words)
         self.b.ctl("start", "added")
 
@@ -42,9 +46,87 @@ class Apply(BoardTest):
         self.assertEqual(self.pids_now(), self.pids)
 
     def test_nothing_changed_is_nothing_done(self):
-        self.b.ctl("apply")
+        runs = [self.b.run(u) for u in ("steady", "edited")]
+        started = [self.b.starts(u) for u in ("steady", "edited")]
+        said = len(self.b.log())
+        for _ in range(3):
+            self.assertIn("nothing changed", self.b.ctl("apply").out)
         self.assertEqual(self.pids_now(), self.pids)
+        self.assertEqual([self.b.run(u) for u in ("steady", "edited")], runs)
+        self.assertEqual([self.b.starts(u) for u in ("steady", "edited")], started)
         self.assertFalse(self.b.get("edited", "Stale"))
+        self.assertNotIn("unit ", self.b.log()[said:])  # no unit moved
+
+    def test_the_plan_tells_keys_and_values(self):
+        self.b.shell("edited", "exec sleep 2000", service="stop-timeout = '3s'")
+        self.b.shell("added", "exec sleep 1000")
+        for verb in (("plan",), ("apply", "--dry-run")):
+            told = self.b.ctl(*verb).out
+            self.assertIn("+ added", told)
+            self.assertIn("~ edited  changed", told)
+            self.assertIn('    service.stop-timeout: "10s" -> "3s"', told)
+            self.assertRegex(told, r"service\.command: \[.*sleep 1000.*\] -> \[.*sleep 2000.*\]")
+            self.assertIn("! edited  runs on with an older definition", told)
+            self.assertIn("left alone", told)
+        self.assertNotIn("added", self.b.states())
+        told = self.b.ctl("apply", "--dry-run", "--restart").out
+        self.assertIn("! edited  restarts", told)
+
+    def test_restart_is_for_those_that_run_with_an_older_definition(self):
+        self.b.shell("edited", "exec sleep 2000")
+        self.b.ctl("apply", "--no-restart")
+        self.assertEqual(self.pids_now(), self.pids)
+        told = self.b.ctl("apply", "--restart", "steady", code=1)
+        self.assertIn("comparing: cannot restart steady", told.out + told.err)
+        self.b.ctl("apply", "--restart", "nobody", code=1)
+        self.b.ctl("apply", "steady", code=2)
+        self.b.ctl("apply", "--restart", "--no-restart", code=2)
+        self.assertEqual(self.pids_now(), self.pids)
+        self.b.ctl("apply", "--restart", "edited")
+        self.wait_until(lambda: self.b.state("edited") == "up" and not self.b.get("edited", "Stale"),
+                        self.b.overview)
+        steady, edited = self.pids_now()
+        self.assertEqual(steady, self.pids[0])
+        self.assertNotEqual(edited, self.pids[1])
+        self.assertIn("2000", self.words_of("edited"))
+
+    def test_rollback_is_to_the_set_before_and_back_again(self):
+        self.b.ctl("rollback", code=1)  # nothing was applied before
+        self.b.shell("edited", "exec sleep 2000")
+        self.b.shell("added", "exec sleep 1000")
+        self.b.ctl("apply", "--restart")
+        self.b.ctl("start", "added")
+        self.assertIn("- added", self.b.ctl("rollback", "--dry-run").out)
+        self.assertEqual(self.b.state("added"), "up")
+        told = self.b.ctl("rollback", "--restart").out
+        self.assertIn('service.command', told)
+        self.assertIn("the files say something else", told)
+        self.wait_until(lambda: "added" not in self.b.states(), self.b.overview)
+        self.b.wait_state("edited", "up")
+        self.wait_until(lambda: "1000" in self.words_of("edited"),
+                        self.b.overview)
+        self.assertEqual(self.b.main_pid("steady"), self.pids[0])
+        self.assertIn("rolled back", self.b.ctl("status", code=None).out)
+        self.assertIn("+ added", self.b.ctl("plan").out)
+        self.b.ctl("rollback")
+        self.assertNotIn("rolled back", self.b.ctl("status", code=None).out)
+        self.assertIn("added", self.b.states())
+        self.assertNotIn("~", self.b.ctl("apply").out)
+
+    def test_a_folder_that_cannot_be_read_changes_nothing(self):
+        folder = self.b.units / "edited.toml.d"
+        folder.symlink_to(folder)  # nobody can read that, not even root
+        told = self.b.ctl("apply", code=1)
+        self.assertIn("edited.toml.d", told.out + told.err)
+        self.assertIn("cannot read", told.out + told.err)
+        self.assertEqual(self.pids_now(), self.pids)
+        folder.unlink()
+        self.assertIn("nothing changed", self.b.ctl("apply").out)
+
+    def test_a_file_that_is_written_again_at_once_is_read_again(self):
+        for seconds in range(2000, 2010):
+            self.b.shell("edited", f"exec sleep {seconds}")
+            self.assertIn(f"sleep {seconds}", self.b.ctl("apply").out)
 
     def test_what_is_removed_goes_and_what_is_masked_goes(self):
         (self.b.units / "edited.toml").unlink()

@@ -149,8 +149,13 @@ class Json(BoardTest):
     def test_files(self):
         self.tell("check", "check", self.b.units)
         self.tell("enable", "disable", "web")
-        self.assertEqual(self.tell("plan", "plan")["changed"], ["web"])
+        self.assertEqual(self.tell("plan", "plan")["changed"],
+                         [{"unit": "web", "keys": [{"key": "unit.enabled", "was": "true", "is": "false"}]}])
+        self.tell("plan", "apply", "--dry-run", "--restart")
         self.assertTrue(self.tell("plan", "apply")["applied"])
+        self.assertTrue(self.tell("plan", "rollback")["rolled_back"])
+        self.assertTrue(self.tell("status", "status", code=None)["rolled_back"])
+        self.assertFalse(self.tell("plan", "rollback")["rolled_back"])
         self.assertFalse(self.tell("status", "status", "web")["units"][0]["enabled"])
         self.b.unit("broken", "[service]\ncomand = ['/bin/true']\n")
         self.assertFalse(self.tell("check", "check", self.b.units, code=1)["ok"])

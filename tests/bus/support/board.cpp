@@ -165,8 +165,14 @@ void Board::carry_out(const core::Action& action) {
         action);
 }
 
-void Board::apply(std::function<void(ApplyOutcome)> done) {
+void Board::plan(const ApplyOptions& options, std::function<void(std::string)> done) {
+    applied_with = options;
+    done(R"({"ok":true})");
+}
+
+void Board::apply(const ApplyOptions& options, std::function<void(ApplyOutcome)> done) {
     ++applies;
+    applied_with = options;
     done({true, R"({"ok":true,"added":[]})"});
 }
 

@@ -50,8 +50,8 @@ public:
         done(unit);
     }
     void reexec(const std::string& binary, std::function<void(std::string)> refused) override;
-    void plan(std::function<void(std::string json)> done) override { done(R"({"ok":true})"); }
-    void apply(std::function<void(ApplyOutcome)> done) override;
+    void plan(const ApplyOptions& options, std::function<void(std::string json)> done) override;
+    void apply(const ApplyOptions& options, std::function<void(ApplyOutcome)> done) override;
     posix::Fd logs(const LogQuery& query) override;
     std::string stats() const override { return R"({"wakeups":1})"; }
     void shutdown(const std::string& how, core::ShutdownRequest request) override;
@@ -61,6 +61,7 @@ public:
     unsigned applies = 0;
     std::vector<std::string> reexecs;
     std::string refuses_reexec;  // why; empty: a successor is to answer
+    ApplyOptions applied_with;   // last
 
 private:
     void carry_out(const core::Action& action);
