@@ -137,6 +137,7 @@ struct SpawnThreads::Impl {
     JobList results;  // taken from shared->done, not yet told
     posix::SourcePtr hang_timer;
     bool timer_armed = false;
+    bool complained = false;  // that no thread can be made
 
     Impl(Loop& on, Events to) : loop{on}, events{std::move(to)} {
         environment = probe_environment(file_limit.original());
@@ -208,6 +209,18 @@ struct SpawnThreads::Impl {
                         "arm timer");
     }
 
+    // False: one that is needed could not be made.
+    bool add_spares() {
+        try {
+            while (threads.size() < all_threads && threads.size() - hanging < regular) add_thread();
+        } catch (const std::system_error& e) {
+            if (!std::exchange(complained, true)) log::warn("cannot {}", e.what());
+            return false;
+        }
+        complained = false;
+        return true;
+    }
+
     void look_for_hanging() {
         timer_armed = false;
         const auto now = Loop::now();
@@ -228,8 +241,9 @@ struct SpawnThreads::Impl {
         for (SpawnJob* const job : found) {
             job->hangs = true;
             ++hanging;
-            if (threads.size() < all_threads && threads.size() - hanging < regular) add_thread();
         }
+        // Refused: tried again, for the jobs that hang as for those that come to.
+        if (!add_spares()) next = now + patience;
         if (hanging < all_threads && next) arm(*next);
         for (const SpawnJob* const job : found) events.hangs(*job);
     }
