@@ -131,14 +131,23 @@ void Runs::begin(const core::BeginRun& action, units::UnitPtr definition) {
                 "the limit of open files of reeved");
         return;
     }
-    const auto number = static_cast<std::uint64_t>(action.run);
-    live.cgroup =
-        containment_.enter(action.unit, live.definition->name, action.run, std::to_string(number));
-    live.pipes =
-        logs_.begin_run(action.unit, live.definition->name, action.run, *live.definition->log);
-    if (uses_notify(*live.definition->service)) open_notify(action.unit, live);
-    if (live.definition->service->ready_fd >= 0) open_ready_pipe(action.unit, live);
+    try {
+        equip(action.unit, live);
+    } catch (const std::system_error& e) {
+        live.refused = true;
+        live.seldom.edit().refusal = e.what();
+        return;
+    }
     prepare(action.unit, live);
+}
+
+void Runs::equip(core::UnitId unit, Live& live) {
+    const auto mark = std::to_string(static_cast<std::uint64_t>(live.run));
+    const units::UnitFile& definition = *live.definition;
+    live.cgroup = containment_.enter(unit, definition.name, live.run, mark);
+    live.pipes = logs_.begin_run(unit, definition.name, live.run, *definition.log);
+    if (uses_notify(*definition.service)) open_notify(unit, live);
+    if (definition.service->ready_fd >= 0) open_ready_pipe(unit, live);
 }
 
 // Account, folders and files come first; spawns wait for them. Usually there is nothing to do.
@@ -244,7 +253,10 @@ void Runs::forget(core::UnitId unit) {
 void Runs::spawn(const core::Spawn& action, core::Result result) {
     Live* live = find(action.process.unit, action.process.run);
     if (!live) return refuse(action, "run", ESTALE);
-    if (live->refused) return refuse(action, "descriptors", EMFILE);
+    if (live->refused) {
+        const std::string& why = live->seldom->refusal;
+        return why.empty() ? refuse(action, "descriptors", EMFILE) : refuse(action, why.c_str(), 0);
+    }
     auto& role = action.phase == units::Phase::main ? live->main : live->control;
     role = action.process;
     if (live->prepared) return start_in_turn(*live, {action, result});

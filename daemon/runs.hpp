@@ -69,11 +69,13 @@ private:
     struct Seldom {
         std::string status;
         std::string hindrance;
+        std::string refusal;  // why `refused`; empty: there are too few descriptors
         Environment file_variables;
         std::vector<HeldSpawn> held;
 
         [[nodiscard]] bool empty() const {
-            return status.empty() && hindrance.empty() && file_variables.empty() && held.empty();
+            return status.empty() && hindrance.empty() && refusal.empty() &&
+                   file_variables.empty() && held.empty();
         }
     };
     struct Live {
@@ -91,7 +93,7 @@ private:
         bool main_found = false;                    // beside `main`: forking, MAINPID
         bool prepared = false;                      // account known, folders made, files read
         bool preparing = false;
-        bool refused = false;  // there are too few descriptors for it
+        bool refused = false;  // what it needs cannot be had
     };
 
     static void no_hindrance(Live& live);
@@ -99,6 +101,7 @@ private:
     static std::optional<HeldSpawn> take_held(Live& live, core::ProcessRef process);
     Live* find(core::UnitId unit, core::RunId run);
     void remove_folders(core::UnitId unit, const units::UnitFile& definition);
+    void equip(core::UnitId unit, Live& live);  // throws std::system_error
     void prepare(core::UnitId unit, Live& live);
     void prepared(core::UnitId unit, core::RunId run, std::string error, Environment variables);
     // Now, or when those before it have been handed to a thread.

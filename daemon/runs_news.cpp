@@ -31,11 +31,7 @@ void Runs::open_notify(core::UnitId unit, Live& live) {
 
 void Runs::open_ready_pipe(core::UnitId unit, Live& live) {
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) {
-        log::warn("unit {}: cannot make its ready-fd: {}", live.definition->name,
-                  std::strerror(errno));
-        return;
-    }
+    posix::check(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), "make the pipe of its ready-fd");
     live.ready_read = posix::Fd{ends[0]};
     live.ready_write = posix::Fd{ends[1]};
     // The child's end blocks, as s6 gives it.

@@ -1,11 +1,13 @@
 # ctest: label=system timeout=120
 """Too few descriptors; files that are not what they should be; what a failed start says."""
 import os
+import pathlib
 import socket
 
 from harness import BoardTest, main
 
 LIMIT = 120
+HELPERS = pathlib.Path(__file__).parent / "helpers"
 
 
 class Shortage(BoardTest):
@@ -46,6 +48,17 @@ class Shortage(BoardTest):
         for client in clients:
             client.close()
         self.wait_until(lambda: b.ctl("status", code=None).code == 0, b.overview)
+
+
+    def test_a_start_for_which_there_are_no_pipes_fails_at_once_and_says_why(self):
+        b = self.board(wrapper=["/usr/bin/python3", str(HELPERS / "no_pipes.py")])
+        b.shell("lacks", "exec sleep 600", service="restart = 'no'\nstart-timeout = '10min'")
+        b.shell("tells", "exec sleep 600", more="[log]\nto = []\n",
+                service="type = 'notify'\nready-fd = 3\nrestart = 'no'\nstart-timeout = '10min'")
+        b.start()
+        for unit in ("lacks", "tells"):
+            self.assertIn("Too many open files in system", b.ctl("start", unit, code=1).err)
+            self.assertEqual(b.state(unit), "failed")
 
 
 class Failures(BoardTest):
