@@ -1,33 +1,10 @@
-// Does off the loop what may block: reading files, making folders, asking whether a path exists.
+// Does off the loop what may block.
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <memory>
-
-#include "daemon/os/loop.hpp"
+#include "daemon/os/worker.hpp"
 
 namespace reeve {
 
-class Worker {
-public:
-    explicit Worker(os::Loop& loop);
-    ~Worker();  // waits for nobody: a job that hangs is left behind
-    Worker(const Worker&) = delete;
-    Worker& operator=(const Worker&) = delete;
-
-    // Jobs of one chain never run side by side, nor out of order.
-    enum class Chain : std::uint64_t { none, definitions, first_unit };
-
-    // Runs `job` on a thread, then `done` on the loop. Jobs run in order on one thread; when that
-    // one has been at a job for half a second, another takes over the rest (four at the most).
-    void submit(std::function<void()> job, std::function<void()> done, Chain chain = Chain::none);
-
-    struct Shared;  // with the threads
-
-private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
-};
+using os::Worker;
 
 }  // namespace reeve

@@ -58,8 +58,7 @@ Finding read_pid_file(const std::string& path) {
 }
 
 // Its own word is not enough: whoever it names must run, and be of this run.
-Finding from_pid_file(const MainFinder::Search& search) {
-    Finding named = read_pid_file(search.pid_file);
+Finding judge(const MainFinder::Search& search, const Finding& named) {
     if (named.pid == 0) return named;
     const auto say = [&](std::string_view what) {
         return Finding{0, fmt::format("PID file {} names process {}, which {}", search.pid_file,
@@ -99,7 +98,10 @@ struct Running {
 struct MainFinder::Impl : std::enable_shared_from_this<MainFinder::Impl> {
     Impl(Loop& on, Found to) : loop{on}, found{std::move(to)}, events{on} {}
 
-    void look(core::UnitId unit);
+    PathEvents::Look look_at_file(const Search& search);
+    void look_at_members(core::UnitId unit, core::RunId run);
+    void tell(core::UnitId unit, const Finding& now);
+    Running* find(core::UnitId unit, core::RunId run);
     void end(core::UnitId unit);
 
     Loop& loop;
@@ -108,14 +110,31 @@ struct MainFinder::Impl : std::enable_shared_from_this<MainFinder::Impl> {
     std::map<core::UnitId, Running> searches;
 };
 
-void MainFinder::Impl::look(core::UnitId unit) {
+Running* MainFinder::Impl::find(core::UnitId unit, core::RunId run) {
     const auto at = searches.find(unit);
-    if (at == searches.end()) return;
-    const Search& search = at->second.search;
-    const Finding now = search.pid_file.empty() ? from_members(search) : from_pid_file(search);
-    const core::RunId run = search.run;
-    if (now.pid == 0 && now.why == at->second.why) return;
-    at->second.why = now.why;
+    return at != searches.end() && at->second.search.run == run ? &at->second : nullptr;
+}
+
+// The file is read on a thread, since it may lie on a mount that hangs; the rest is the loop's.
+PathEvents::Look MainFinder::Impl::look_at_file(const Search& search) {
+    return [weak = weak_from_this(), unit = search.unit, run = search.run, path = search.pid_file] {
+        return [weak, unit, run, named = read_pid_file(path)] {
+            const auto impl = weak.lock();
+            const Running* const running = impl ? impl->find(unit, run) : nullptr;
+            if (running) impl->tell(unit, judge(running->search, named));
+        };
+    };
+}
+
+void MainFinder::Impl::look_at_members(core::UnitId unit, core::RunId run) {
+    if (const Running* const running = find(unit, run)) tell(unit, from_members(running->search));
+}
+
+void MainFinder::Impl::tell(core::UnitId unit, const Finding& now) {
+    Running& running = searches.at(unit);
+    const core::RunId run = running.search.run;
+    if (now.pid == 0 && now.why == running.why) return;
+    running.why = now.why;
     if (now.pid != 0) end(unit);
     found(unit, run, now.pid, now.why);
 }
@@ -138,19 +157,23 @@ void MainFinder::begin(Search search) {
     impl_->end(unit);
     Running& running = impl_->searches[unit];
     running.search = std::move(search);
-    if (!running.search.pid_file.empty())
-        running.watch = impl_->events.watch(running.search.pid_file, true,
-                                            [impl = impl_.get(), unit] { impl->look(unit); });
+    if (!running.search.pid_file.empty()) {
+        running.watch =
+            impl_->events.watch(running.search.pid_file, true, impl_->look_at_file(running.search));
+        return;
+    }
     impl_->loop.defer([weak = impl_->weak_from_this(), unit, run] {
-        const auto impl = weak.lock();
-        if (!impl) return;
-        const auto at = impl->searches.find(unit);
-        if (at != impl->searches.end() && at->second.search.run == run) impl->look(unit);
+        if (const auto impl = weak.lock()) impl->look_at_members(unit, run);
     });
 }
 
 void MainFinder::look_again(core::UnitId unit) {
-    impl_->look(unit);
+    const auto at = impl_->searches.find(unit);
+    if (at == impl_->searches.end()) return;
+    if (at->second.watch)
+        impl_->events.look_again(*at->second.watch);
+    else
+        impl_->look_at_members(unit, at->second.search.run);
 }
 
 void MainFinder::cancel(core::UnitId unit) {

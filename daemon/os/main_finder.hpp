@@ -32,7 +32,8 @@ public:
     MainFinder& operator=(const MainFinder&) = delete;
 
     // Looks at once, then on every change of the file (inotify on its folder, which may not exist
-    // yet) until found or cancelled.
+    // yet) until found or cancelled. The file is read off the loop: while its mount hangs nothing
+    // is told.
     void begin(Search search);
     void look_again(core::UnitId unit);  // a process of the unit ended or appeared
     void cancel(core::UnitId unit);

@@ -3,169 +3,148 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <climits>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <set>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "hal/posix/check.hpp"
+#include "daemon/os/path_walk.hpp"
+#include "daemon/os/worker.hpp"
 #include "hal/posix/fd.hpp"
-#include "hal/posix/log.hpp"
 
 namespace reeve::os {
 
 namespace {
 
-using posix::check;
-
-constexpr std::uint32_t names = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB |
-                                IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK;
-constexpr std::uint32_t contents_too = names | IN_MODIFY | IN_CLOSE_WRITE;
-constexpr int most_links = 40;  // as the kernel
-
-// A name in a folder that lies on the way to a path.
-struct Step {
-    int folder = -1;  // inotify's number
-    std::string name;
-    auto operator<=>(const Step&) const = default;
-};
-
 struct Watched {
     std::string path;
     bool contents = false;
-    std::function<void()> maybe;
-    std::vector<Step> steps;
-    bool due = false;  // to be walked and told in this turn
+    PathEvents::Look look;
+    std::vector<PathStep> steps;
+    bool walking = false;  // a thread is at it
+    bool due = false;      // for a walk and a look; once more, where one is under way
 };
 
-std::string link_target(const std::string& path) {
-    std::array<char, PATH_MAX> text;
-    const ssize_t length = ::readlink(path.c_str(), text.data(), text.size());
-    return length > 0 ? std::string(text.data(), static_cast<std::size_t>(length)) : std::string{};
-}
-
-// Takes the first component off `rest`.
-std::string next_component(std::string& rest) {
-    const std::size_t begin = rest.find_first_not_of('/');
-    if (begin == rest.npos) {
-        rest.clear();
-        return {};
-    }
-    const std::size_t end = std::min(rest.find('/', begin), rest.size());
-    std::string name = rest.substr(begin, end - begin);
-    rest.erase(0, end);
-    return name;
-}
-
-void leave(std::string& folder) {
-    folder.erase(folder.rfind('/') == folder.npos ? 0 : folder.rfind('/'));
-}
+// A walk on a thread, and the look after it.
+struct Errand {
+    PathWalk walk;
+    PathEvents::Look look;
+    std::function<void()> tell;
+};
 
 }  // namespace
 
-struct PathEvents::Impl {
+struct PathEvents::Impl : std::enable_shared_from_this<PathEvents::Impl> {
     explicit Impl(Loop& on) : loop{on} {}
 
     void open();
     void close();
-    void walk(std::uint32_t id, Watched& watched);
-    int watch_folder(const std::string& folder, bool contents);
-    void forget_steps(std::uint32_t id, Watched& watched);
+    void start_due();
+    void start(std::uint32_t id, Watched& watched);
+    void done(std::uint32_t id, Errand& errand);
+    void take_steps(std::uint32_t id, Watched& watched, std::vector<PathStep> steps);
     void drop_unused();
     void read();
     void mark(const inotify_event& event, std::string_view name);
     void mark_all();
-    void tell();
 
     Loop& loop;
-    posix::Fd inotify;
+    std::shared_ptr<PathWalks> walks;
     posix::Fd mounts;
     std::map<std::uint32_t, Watched> watches;
-    std::map<Step, std::set<std::uint32_t>> users;  // which paths go through a step
-    std::map<int, bool> folders;                    // watched; with contents
+    std::map<PathStep, std::set<std::uint32_t>> users;    // which paths go through a step
+    std::set<int> folders;                                // watched
+    std::map<WalkId, std::set<std::uint32_t>> under_way;  // and who waits behind each
     std::uint32_t next = 0;
-    bool complained = false;
+    std::uint64_t next_walk = 0;
+    std::optional<Worker> worker;
 };
 
+// For life: to close an inotify instance is to wait for the kernel.
 void PathEvents::Impl::open() {
-    if (inotify) return;
-    inotify = posix::Fd{check(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK), "inotify_init")};
-    loop.watch(inotify.get(), EPOLLIN, [this](std::uint32_t) { read(); });
+    if (walks) return;
+    walks = std::make_shared<PathWalks>();
+    worker.emplace(loop);
+    loop.watch(
+        walks->inotify(), EPOLLIN, [this](std::uint32_t) { read(); }, "changes of paths");
     // Mounting over a folder is no event of inotify. Readable always: told on each change alone.
     mounts = posix::Fd{::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)};
     if (!mounts) return;
-    loop.watch(mounts.get(), EPOLLIN | EPOLLET, [this](std::uint32_t) {
-        mark_all();
-        tell();
-    });
+    loop.watch(
+        mounts.get(), EPOLLIN | EPOLLET,
+        [this](std::uint32_t) {
+            mark_all();
+            start_due();
+        },
+        "mounts");
 }
 
 void PathEvents::Impl::close() {
-    if (inotify) loop.unwatch(inotify.get());
+    if (walks) loop.unwatch(walks->inotify());
     if (mounts) loop.unwatch(mounts.get());
-    inotify = {};
-    mounts = {};
-    folders.clear();
 }
 
-// -1: it cannot be watched; no right to read it, or the user's watches are used up.
-int PathEvents::Impl::watch_folder(const std::string& folder, bool contents) {
-    const char* const path = folder.empty() ? "/" : folder.c_str();
-    const std::uint32_t mask = contents ? contents_too : names;
-    const int number = ::inotify_add_watch(inotify.get(), path, mask | IN_MASK_ADD);
-    if (number >= 0) {
-        folders[number] |= contents;
-    } else if (errno == ENOSPC && !std::exchange(complained, true)) {
-        log::warn(
-            "cannot watch {}: fs.inotify.max_user_watches is used up; changes of paths may "
-            "go unseen",
-            path);
-    }
-    return number;
+void PathEvents::Impl::start_due() {
+    for (auto& [id, watched] : watches)
+        if (watched.due && !watched.walking) start(id, watched);
 }
 
-// Each folder is watched before the name in it is looked at, so that no change falls in between.
-void PathEvents::Impl::walk(std::uint32_t id, Watched& watched) {
-    std::vector<Step> steps;
-    std::string folder;  // where we are, without links; empty: the root
-    std::string rest = watched.path;
-    int links = 0;
-    for (;;) {
-        const std::string name = next_component(rest);
-        if (name.empty()) break;
-        if (name == ".") continue;
-        if (name == "..") {
-            leave(folder);
-            continue;
-        }
-        const bool last = rest.find_first_not_of('/') == rest.npos;
-        const int number = watch_folder(folder, watched.contents && last);
-        if (number >= 0) steps.push_back({number, name});
-        const std::string here = folder + "/" + name;
-        struct stat now {};
-        if (::lstat(here.c_str(), &now) != 0) break;
-        if (S_ISLNK(now.st_mode)) {
-            const std::string target = link_target(here);
-            if (++links > most_links || target.empty()) break;
-            if (target.front() == '/') folder.clear();
-            rest = target + "/" + rest;
-            continue;
-        }
-        folder = here;
-        if (!S_ISDIR(now.st_mode)) break;
+void PathEvents::Impl::start(std::uint32_t id, Watched& watched) {
+    watched.due = false;
+    watched.walking = true;
+    auto errand = std::make_shared<Errand>();
+    errand->walk.id = WalkId{++next_walk};
+    errand->walk.path = watched.path;
+    errand->walk.contents = watched.contents;
+    errand->look = watched.look;
+    under_way[errand->walk.id];
+    worker->submit(
+        [errand, on = walks] {
+            on->run(errand->walk);
+            if (!errand->walk.behind) errand->tell = errand->look();
+        },
+        [weak = weak_from_this(), id, errand] {
+            if (const auto impl = weak.lock()) impl->done(id, *errand);
+        });
+}
+
+void PathEvents::Impl::done(std::uint32_t id, Errand& errand) {
+    for (const PathStep& step : errand.walk.steps) folders.insert(step.folder);
+    const auto ended = under_way.extract(errand.walk.id);
+    for (const std::uint32_t behind : ended.mapped()) {
+        const auto found = watches.find(behind);
+        if (found != watches.end()) found->second.due = true;
     }
-    for (const Step& step : steps) users[step].insert(id);
-    std::vector<Step> before = std::exchange(watched.steps, steps);
-    for (const Step& step : before) {
-        if (std::find(steps.begin(), steps.end(), step) != steps.end()) continue;
+    const auto found = watches.find(id);
+    if (found != watches.end()) {
+        Watched& watched = found->second;
+        watched.walking = false;
+        take_steps(id, watched, std::move(errand.walk.steps));
+        if (errand.walk.behind) {
+            const auto hung = under_way.find(*errand.walk.behind);
+            if (hung == under_way.end())
+                watched.due = true;
+            else
+                hung->second.insert(id);
+        }
+    }
+    drop_unused();
+    start_due();
+    if (found != watches.end() && errand.tell) errand.tell();
+}
+
+void PathEvents::Impl::take_steps(std::uint32_t id, Watched& watched, std::vector<PathStep> steps) {
+    for (const PathStep& step : steps) users[step].insert(id);
+    const std::vector<PathStep> before = std::exchange(watched.steps, std::move(steps));
+    for (const PathStep& step : before) {
+        if (std::ranges::find(watched.steps, step) != watched.steps.end()) continue;
         const auto found = users.find(step);
         if (found == users.end()) continue;
         found->second.erase(id);
@@ -173,24 +152,18 @@ void PathEvents::Impl::walk(std::uint32_t id, Watched& watched) {
     }
 }
 
-void PathEvents::Impl::forget_steps(std::uint32_t id, Watched& watched) {
-    for (const Step& step : watched.steps) {
-        const auto found = users.find(step);
-        if (found == users.end()) continue;
-        found->second.erase(id);
-        if (found->second.empty()) users.erase(found);
-    }
-    watched.steps.clear();
-}
-
-// Folders that no path goes through any more.
+// Folders that no path goes through any more. On a thread, since it may be the last to use an
+// inode. A walk that comes by meanwhile loses nothing: IN_IGNORED follows, and it is due again.
 void PathEvents::Impl::drop_unused() {
-    std::erase_if(folders, [&](const auto& folder) {
-        const auto used = users.lower_bound(Step{folder.first, {}});
-        if (used != users.end() && used->first.folder == folder.first) return false;
-        ::inotify_rm_watch(inotify.get(), folder.first);
+    std::vector<int> unused;
+    std::erase_if(folders, [&](int folder) {
+        const auto used = users.lower_bound(PathStep{folder, {}});
+        if (used != users.end() && used->first.folder == folder) return false;
+        unused.push_back(folder);
         return true;
     });
+    if (unused.empty()) return;
+    worker->submit([unused, on = walks] { on->forget(unused); }, {});
 }
 
 void PathEvents::Impl::mark_all() {
@@ -204,18 +177,18 @@ void PathEvents::Impl::mark(const inotify_event& event, std::string_view name) {
         for (const std::uint32_t id : ids) watches.at(id).due = true;
     };
     if (!name.empty()) {
-        const auto found = users.find(Step{event.wd, std::string{name}});
+        const auto found = users.find(PathStep{event.wd, std::string{name}});
         if (found != users.end()) due(found->second);
         return;
     }
     // The folder itself: whoever goes through it.
-    auto step = users.lower_bound(Step{event.wd, {}});
+    auto step = users.lower_bound(PathStep{event.wd, {}});
     for (; step != users.end() && step->first.folder == event.wd; ++step) due(step->second);
 }
 
 void PathEvents::Impl::read() {
     alignas(inotify_event) std::array<char, 16384> buffer;
-    const ssize_t got = ::read(inotify.get(), buffer.data(), buffer.size());
+    const ssize_t got = ::read(walks->inotify(), buffer.data(), buffer.size());
     for (ssize_t at = 0; at < got;) {
         inotify_event event;
         std::memcpy(&event, buffer.data() + at, sizeof event);
@@ -223,50 +196,41 @@ void PathEvents::Impl::read() {
         mark(event, event.len > 0 ? std::string_view{name} : std::string_view{});
         at += static_cast<ssize_t>(sizeof event + event.len);
     }
-    tell();
+    // What a walk under way has come by is not known yet: any event may be about that.
+    for (auto& [id, watched] : watches) watched.due = watched.due || watched.walking;
+    start_due();
 }
 
-void PathEvents::Impl::tell() {
-    std::vector<std::uint32_t> due;
-    for (auto& [id, watched] : watches) {
-        if (!std::exchange(watched.due, false)) continue;
-        walk(id, watched);
-        due.push_back(id);
-    }
-    drop_unused();
-    for (const std::uint32_t id : due) {
-        const auto found = watches.find(id);  // one told before may have ended it
-        if (found == watches.end()) continue;
-        const auto maybe = found->second.maybe;
-        maybe();
-    }
-}
-
-PathEvents::PathEvents(Loop& loop) : impl_{std::make_unique<Impl>(loop)} {}
+PathEvents::PathEvents(Loop& loop) : impl_{std::make_shared<Impl>(loop)} {}
 
 PathEvents::~PathEvents() {
     impl_->close();
 }
 
-PathEvents::Watch PathEvents::watch(const std::string& path, bool contents,
-                                    std::function<void()> maybe) {
+PathEvents::Watch PathEvents::watch(const std::string& path, bool contents, Look look) {
     impl_->open();
     const std::uint32_t id = ++impl_->next;
     Watched& watched = impl_->watches[id];
     watched.path = path;
     watched.contents = contents;
-    watched.maybe = std::move(maybe);
-    impl_->walk(id, watched);
+    watched.look = std::move(look);
+    impl_->start(id, watched);
     return Watch{id};
+}
+
+void PathEvents::look_again(Watch watch) {
+    const auto found = impl_->watches.find(static_cast<std::uint32_t>(watch));
+    if (found == impl_->watches.end()) return;
+    found->second.due = true;
+    impl_->start_due();
 }
 
 void PathEvents::unwatch(Watch watch) {
     const auto found = impl_->watches.find(static_cast<std::uint32_t>(watch));
     if (found == impl_->watches.end()) return;
-    impl_->forget_steps(found->first, found->second);
+    impl_->take_steps(found->first, found->second, {});
     impl_->watches.erase(found);
     impl_->drop_unused();
-    if (impl_->watches.empty()) impl_->close();
 }
 
 std::size_t PathEvents::size() const {

@@ -1,5 +1,6 @@
 // Tells when something about a path may have changed, whatever part of it: one inotify instance
 // for all. A folder that does not exist yet, a symbolic link that is turned, a mount are seen too.
+// Paths are touched on threads alone (Worker), so that a mount that hangs holds up nobody else.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +15,20 @@ namespace reeve::os {
 class PathEvents {
 public:
     explicit PathEvents(Loop& loop);  // opens nothing before the first watch()
-    ~PathEvents();
+    ~PathEvents();                    // waits for nobody: a look that hangs is left behind
     PathEvents(const PathEvents&) = delete;
     PathEvents& operator=(const PathEvents&) = delete;
 
     enum class Watch : std::uint32_t {};
-    // Calls `maybe` on the loop on each change on the way to `path` (absolute), and of what it
-    // names: created, moved, removed; with `contents`, written too. Look anew then: changes are
-    // merged, and some change nothing. Look once after watch(), not before.
-    Watch watch(const std::string& path, bool contents, std::function<void()> maybe);
+    // Runs on a thread, and may block. What it returns is run on the loop, unless unwatch() came
+    // first.
+    using Look = std::function<std::function<void()>()>;
+    // Calls `look` soon, then after each change on the way to `path` (absolute), and of what it
+    // names: created, moved, removed; with `contents`, written too. Changes are merged, and some
+    // change nothing. The looks of one watch never run side by side; no change falls between the
+    // last look and what is told next.
+    Watch watch(const std::string& path, bool contents, Look look);  // throws std::system_error
+    void look_again(Watch watch);
     void unwatch(Watch watch);
 
     // Inotify watches that are held now.
@@ -30,7 +36,7 @@ public:
 
 private:
     struct Impl;
-    std::unique_ptr<Impl> impl_;
+    std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace reeve::os

@@ -2,7 +2,9 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <map>
+#include <utility>
 
 #include "daemon/os/path_events.hpp"
 
@@ -13,42 +15,39 @@ namespace {
 struct Entry {
     PathEvents::Watch watch{};
     unsigned count = 0;
+    unsigned untold = 0;  // add() that were not answered yet
     bool exists = false;  // as it was told last
 };
 
 }  // namespace
 
 struct PathWatch::Impl : std::enable_shared_from_this<PathWatch::Impl> {
-    Impl(Loop& on, Changed to) : loop{on}, changed{std::move(to)}, events{on} {}
+    Impl(Loop& on, Changed to) : changed{std::move(to)}, events{on} {}
 
-    void look(const std::string& path);
-    void tell_soon(const std::string& path);
+    PathEvents::Look look_at(const std::string& path);
+    void found(const std::string& path, bool exists);
 
-    Loop& loop;
     Changed changed;
     PathEvents events;
     std::map<std::string, Entry> entries;
 };
 
-void PathWatch::Impl::look(const std::string& path) {
-    const auto found = entries.find(path);
-    if (found == entries.end()) return;
-    const bool now = exists(path);
-    if (now == found->second.exists) return;
-    found->second.exists = now;
-    changed(std::string{path}, now);
+PathEvents::Look PathWatch::Impl::look_at(const std::string& path) {
+    return [weak = weak_from_this(), path] {
+        return [weak, path, now = PathWatch::exists(path)] {
+            if (const auto impl = weak.lock()) impl->found(path, now);
+        };
+    };
 }
 
-// Not from within add(): the caller may be in the middle of something.
-void PathWatch::Impl::tell_soon(const std::string& path) {
-    loop.defer([weak = weak_from_this(), path] {
-        const auto impl = weak.lock();
-        if (!impl) return;
-        const auto found = impl->entries.find(path);
-        if (found == impl->entries.end()) return;
-        found->second.exists = exists(path);
-        impl->changed(path, found->second.exists);
-    });
+void PathWatch::Impl::found(const std::string& path, bool exists) {
+    const auto at = entries.find(path);
+    if (at == entries.end()) return;
+    Entry& entry = at->second;
+    const unsigned times = std::max(entry.untold, exists != entry.exists ? 1U : 0U);
+    entry.untold = 0;
+    entry.exists = exists;
+    for (unsigned i = 0; i < times; ++i) changed(path, exists);
 }
 
 PathWatch::PathWatch(Loop& loop, Changed changed)
@@ -58,12 +57,11 @@ PathWatch::~PathWatch() = default;
 
 void PathWatch::add(const std::string& path) {
     Entry& entry = impl_->entries[path];
-    if (++entry.count == 1) {
-        entry.watch =
-            impl_->events.watch(path, false, [impl = impl_.get(), path] { impl->look(path); });
-        entry.exists = exists(path);
-    }
-    impl_->tell_soon(path);
+    ++entry.untold;
+    if (++entry.count == 1)
+        entry.watch = impl_->events.watch(path, false, impl_->look_at(path));
+    else
+        impl_->events.look_again(entry.watch);
 }
 
 void PathWatch::remove(const std::string& path) {

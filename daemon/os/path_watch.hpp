@@ -1,5 +1,6 @@
 // Tells when a path comes to exist or goes: inotify on the nearest existing folder, re-armed as
-// folders come and go. For gates and for kinds `path`.
+// folders come and go. For gates and for kinds `path`. A path on a mount that hangs is told when
+// the mount answers; all others at once.
 #pragma once
 
 #include <functional>
@@ -22,6 +23,7 @@ public:
     // each change. Symbolic links are followed; a dangling one does not exist.
     void add(const std::string& path);
     void remove(const std::string& path);
+    // For threads: it may block.
     static bool exists(const std::string& path) noexcept;
 
 private:

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "daemon/os/process_stat.hpp"
+#include "tests/os/support/hung_mount.hpp"
 #include "tests/os/support/turns.hpp"
 
 namespace reeve::os {
@@ -177,7 +178,7 @@ TEST_F(Trap04PidFile, NamesAProcessThatJoinsTheUnitLater) {
     EXPECT_TRUE(waits_because("is not of this unit"));
     ours.insert(foreign.pid());
     finder.look_again(unit);
-    EXPECT_EQ(found, foreign.pid());
+    EXPECT_TRUE(found_is(foreign.pid()));
 }
 
 TEST_F(Trap04PidFile, HoldsNoNumber) {
@@ -216,6 +217,21 @@ TEST_F(Trap04PidFile, IsAFifoOrAFolder) {
     fs::remove(file);
     fs::create_directory(file);
     fs::remove(file);
+    recovers();
+}
+
+TEST_F(Trap04PidFile, LiesOnAMountThatHangs) {
+    make_folder();
+    HungMount mount{folder / "run"};
+    if (!mount) GTEST_SKIP() << "cannot mount FUSE here";
+    begin(file);
+    finder.look_again(unit);
+    settle(loop);
+    EXPECT_EQ(calls, 0);
+    finder.cancel(unit);
+    begin(file);
+    mount.end();
+    EXPECT_TRUE(waits_because("does not exist"));
     recovers();
 }
 

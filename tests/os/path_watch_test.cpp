@@ -8,12 +8,18 @@
 #include <vector>
 
 #include "daemon/os/path_events.hpp"
+#include "tests/os/support/hung_mount.hpp"
 #include "tests/os/support/turns.hpp"
 
 namespace reeve::os {
 namespace {
 
 namespace fs = std::filesystem;
+
+std::size_t count_threads() {
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator{"/proc/self/task"}, fs::directory_iterator{}));
+}
 
 class PathWatchTest : public testing::Test {
 protected:
@@ -158,13 +164,45 @@ TEST_F(PathWatchTest, SeesAMountOverAFolderOnTheWay) {
     expect(path, false);
 }
 
+// More paths than there are threads for them.
+TEST_F(PathWatchTest, AMountThatHangsHoldsUpItsOwnPathsAlone) {
+    fs::create_directory(folder / "hung");
+    HungMount mount{folder / "hung"};
+    if (!mount) GTEST_SKIP() << "cannot mount FUSE here";
+    fs::create_symlink("hung", folder / "link");
+    const std::size_t threads = count_threads();
+    std::vector<std::string> hung;
+    for (int i = 0; i < 6; ++i) hung.push_back(folder / ("hung/" + std::to_string(i)));
+    hung.push_back(folder / "link/x");
+    for (const auto& path : hung) watch.add(path);
+    const std::string other = folder / "other";
+    watch.add(other);
+    expect(other, false);
+    write_file(other, "");
+    expect(other, true);
+    EXPECT_EQ(told.size(), 1U) << "the others hang";
+    EXPECT_LE(count_threads(), threads + 4);
+
+    watch.remove(hung.front());
+    watch.add(hung.front());
+    mount.end();
+    for (const auto& path : hung) expect(path, false);
+    write_file(hung.back(), "");
+    expect(hung.back(), true);
+}
+
 TEST(PathEventsTest, ManyPathsShareTheWatchesOfTheirFolders) {
     Loop loop;
     const Folder folder;
     PathEvents events{loop};
+    EXPECT_EQ(events.size(), 0U);
     std::vector<PathEvents::Watch> watches;
+    std::size_t told = 0;
     for (int i = 0; i < 500; ++i)
-        watches.push_back(events.watch(folder / std::to_string(i), false, [] {}));
+        watches.push_back(
+            events.watch(folder / std::to_string(i), false, [&] { return [&] { ++told; }; }));
+    EXPECT_TRUE(run_until(loop, [&] { return told >= watches.size(); }));
+    EXPECT_GE(events.size(), 1U);
     EXPECT_LE(events.size(), 5U);
     for (const auto watch : watches) events.unwatch(watch);
     EXPECT_EQ(events.size(), 0U);
@@ -174,19 +212,48 @@ TEST(PathEventsTest, ContentsAreWatchedOnDemand) {
     Loop loop;
     const Folder folder;
     PathEvents events{loop};
+    // What was under way is done, and what followed from it.
+    const auto pass_by = [&] {
+        for (int i = 0; i < 3; ++i) {
+            bool told = false;
+            const auto last =
+                events.watch(folder / "last", false, [&] { return [&] { told = true; }; });
+            EXPECT_TRUE(run_until(loop, [&] { return told; }));
+            events.unwatch(last);
+        }
+    };
     int plain = 0;
     int with = 0;
     write_file(folder / "file", "");
-    events.watch(folder / "file", false, [&] { ++plain; });
-    settle(loop);
+    events.watch(folder / "file", false, [&] { return [&] { ++plain; }; });
+    pass_by();
     const int before = plain;
+    EXPECT_GT(before, 0);
     write_file(folder / "file", "x");
-    settle(loop);
+    pass_by();
     EXPECT_EQ(plain, before);
-    const auto watch = events.watch(folder / "file", true, [&] { ++with; });
+    const auto watch = events.watch(folder / "file", true, [&] { return [&] { ++with; }; });
+    pass_by();
+    const int looks = with;
     write_file(folder / "file", "y");
-    EXPECT_TRUE(run_until(loop, [&] { return with > 0; }));
+    EXPECT_TRUE(run_until(loop, [&] { return with > looks; }));
     events.unwatch(watch);
+}
+
+// A look that is not the last: what changes while it is under way is looked at again.
+TEST(PathEventsTest, AChangeDuringALookIsNotLost) {
+    Loop loop;
+    const Folder folder;
+    PathEvents events{loop};
+    const std::string file = folder / "file";
+    bool exists = false;
+    int looks = 0;
+    events.watch(file, false, [&] {
+        const bool now = fs::exists(file);
+        if (++looks == 1) write_file(file, "");
+        return [&exists, now] { exists = now; };
+    });
+    EXPECT_TRUE(run_until(loop, [&] { return exists; }));
 }
 
 }  // namespace

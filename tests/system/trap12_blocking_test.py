@@ -137,6 +137,32 @@ class Blocking(BoardTest):
         b.ctl("start", "next")
         mount.end()
 
+    @needs_root
+    def test_gates_and_pid_files_on_a_mount_that_hangs(self):
+        b = self.lively_board()
+        folder, there = b.folder / "hung", b.folder / "there"
+        folder.mkdir()
+        gated = [f"gated{i}" for i in range(6)]  # more than there are threads for them
+        for unit in gated:
+            b.shell(unit, "exec sleep 1000", unit=f"gate = ['path:{folder}/{unit}']")
+        b.shell("next", "exec sleep 1000", unit=f"gate = ['path:{there}']")
+        b.shell("forks", "sleep 1000 & exit 0", service=f"""type = "forking"
+            pid-file = '{folder}/pid'\nstart-timeout = '1s'\nrestart = 'no'""")
+        b.start()
+        mount = self.hung(folder)
+        for unit in (*gated, "next"):
+            b.ask("Start", unit)
+        b.ctl("start", "forks", code=1)
+        self.assert_lively(b)
+        there.touch()
+        self.wait_until(lambda: b.state("next") == "up", b.overview)
+        self.assertEqual({b.state(unit) for unit in gated}, {"waiting"})
+        self.assertLess(len(os.listdir(f"/proc/{b.pid}/task")), 16)
+        mount.end()
+        for unit in gated:
+            (folder / unit).touch()
+        self.wait_until(lambda: {b.state(unit) for unit in gated} == {"up"}, b.overview)
+
     @needs("dbus-daemon")
     def test_a_bus_that_is_stopped(self):
         bus = self.private_bus()

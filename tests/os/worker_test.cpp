@@ -1,15 +1,15 @@
-#include "daemon/worker.hpp"
+#include "daemon/os/worker.hpp"
 
 #include <gtest/gtest.h>
 
 #include <future>
 #include <vector>
 
-namespace reeve {
+namespace reeve::os {
 namespace {
 
 TEST(Worker, RunsJobsInOrderAndTellsOnTheLoop) {
-    os::Loop loop;
+    Loop loop;
     Worker worker{loop};
     std::vector<int> done;
     for (int i = 0; i < 5; ++i)
@@ -23,14 +23,14 @@ TEST(Worker, RunsJobsInOrderAndTellsOnTheLoop) {
 }
 
 // Exits with 1 after a deadline, so that a job which is never done shows as a failure.
-void run_with_deadline(os::Loop& loop) {
+void run_with_deadline(Loop& loop) {
     loop.set_timer_handler([&] { loop.exit(1); });
-    loop.arm(os::Loop::now() + std::chrono::seconds{30});
+    loop.arm(Loop::now() + std::chrono::seconds{30});
     EXPECT_EQ(loop.run(), 0) << "a job was never done";
 }
 
 TEST(Worker, AJobThatHangsDoesNotHoldUpTheRest) {
-    os::Loop loop;
+    Loop loop;
     Worker worker{loop};
     std::promise<void> never;
     auto hang = never.get_future().share();
@@ -41,7 +41,7 @@ TEST(Worker, AJobThatHangsDoesNotHoldUpTheRest) {
 }
 
 TEST(Worker, JobsOfOneChainWaitForEachOtherThoughAnotherThreadIsThere) {
-    os::Loop loop;
+    Loop loop;
     Worker worker{loop};
     std::promise<void> release;
     auto slow = release.get_future().share();
@@ -64,4 +64,4 @@ TEST(Worker, JobsOfOneChainWaitForEachOtherThoughAnotherThreadIsThere) {
 }
 
 }  // namespace
-}  // namespace reeve
+}  // namespace reeve::os

@@ -1,4 +1,4 @@
-#include "daemon/worker.hpp"
+#include "daemon/os/worker.hpp"
 
 #include <csignal>
 
@@ -17,7 +17,7 @@
 #include "hal/posix/check.hpp"
 #include "hal/posix/log.hpp"
 
-namespace reeve {
+namespace reeve::os {
 
 namespace {
 
@@ -42,7 +42,7 @@ struct Worker::Shared {
     unsigned threads = 0;
     unsigned idle = 0;
     core::TimePoint last_progress;
-    os::Loop* loop = nullptr;  // nullptr: the worker is gone, results are dropped
+    Loop* loop = nullptr;  // nullptr: the worker is gone, results are dropped
 
     // The first that need not wait for another of its chain.
     std::deque<Job>::iterator next() {
@@ -65,7 +65,7 @@ bool take(Worker::Shared& shared, std::unique_lock<std::mutex>& lock, Job& job) 
     job = std::move(*next);
     shared.jobs.erase(next);
     if (job.chain != Worker::Chain::none) shared.busy.push_back(job.chain);
-    shared.last_progress = os::Loop::now();
+    shared.last_progress = Loop::now();
     return true;
 }
 
@@ -94,19 +94,19 @@ void thread_main(const std::shared_ptr<Worker::Shared>& shared) {
 }  // namespace
 
 struct Worker::Impl {
-    explicit Impl(os::Loop& on);
+    explicit Impl(Loop& on);
 
     void look();  // whether the jobs that wait need another thread; with the lock
     bool add_thread() const;
     void arm();
 
-    os::Loop& loop;
+    Loop& loop;
     std::shared_ptr<Shared> shared = std::make_shared<Shared>();
     posix::SourcePtr timer;  // while jobs wait
     bool armed = false;
 };
 
-Worker::Impl::Impl(os::Loop& on) : loop{on} {
+Worker::Impl::Impl(Loop& on) : loop{on} {
     shared->loop = &loop;
     sd_event_source* source = nullptr;
     posix::check_sd(sd_event_add_time(
@@ -143,25 +143,25 @@ bool Worker::Impl::add_thread() const {
 
 void Worker::Impl::look() {
     if (shared->next() == shared->jobs.end()) return;
-    const bool stuck = os::Loop::now() - shared->last_progress >= patience;
+    const bool stuck = Loop::now() - shared->last_progress >= patience;
     const bool grow = shared->threads == 0 || (shared->idle == 0 && stuck);
     if (grow && shared->threads < most_threads && add_thread()) {
         ++shared->threads;
-        shared->last_progress = os::Loop::now();
+        shared->last_progress = Loop::now();
     }
     if (shared->threads < most_threads) arm();
 }
 
 void Worker::Impl::arm() {
     if (std::exchange(armed, true)) return;
-    const auto now = os::Loop::now();
+    const auto now = Loop::now();
     const auto at = std::max(shared->last_progress + patience, now + patience / 10);
     const auto time = static_cast<std::uint64_t>(at.time_since_epoch().count());
     posix::check_sd(sd_event_source_set_time(timer.get(), time), "set timer");
     posix::check_sd(sd_event_source_set_enabled(timer.get(), SD_EVENT_ONESHOT), "arm timer");
 }
 
-Worker::Worker(os::Loop& loop) : impl_{std::make_unique<Impl>(loop)} {}
+Worker::Worker(Loop& loop) : impl_{std::make_unique<Impl>(loop)} {}
 
 Worker::~Worker() {
     const std::lock_guard lock{impl_->shared->mutex};
@@ -178,4 +178,4 @@ void Worker::submit(std::function<void()> job, std::function<void()> done, Chain
     shared.more.notify_one();
 }
 
-}  // namespace reeve
+}  // namespace reeve::os
