@@ -10,6 +10,7 @@
 #include <new>
 
 #include "daemon/journal/record.hpp"
+#include "hal/posix/crash_point.hpp"
 
 namespace reeve::journal {
 
@@ -27,7 +28,7 @@ constexpr core::Duration most_patience = 10s;
 Journal::Journal(int fd, state::Header& header, const Recovered& recovered)
     : fd_{fd},
       header_{&header},
-      last_{std::max(recovered.last(), header.handled)},
+      last_{std::max(recovered.last(), header.progress >> state::actions_bits)},
       end_{recovered.end},
       snapshot_end_{recovered.snapshot ? record_overhead + recovered.snapshot->size() : 0},
       behind_{!recovered.snapshot || last_ != recovered.last()} {
@@ -35,12 +36,22 @@ Journal::Journal(int fd, state::Header& header, const Recovered& recovered)
     if (recovered.torn && !punch(header.active, end_)) behind_ = true;
 }
 
-Journal::Appended Journal::append(const core::Event& event, core::TimePoint at) noexcept {
+template <class Value>
+Journal::Appended Journal::append_as(std::uint32_t kind, const Value& value,
+                                     core::TimePoint at) noexcept {
     Appended result{++last_, 0};
     if (behind_) return result;
-    result.error = write_event(header_->active, end_, last_, event, at);
+    result.error = write_entry(header_->active, end_, kind, last_, value, at);
     behind_ = result.error != 0;
     return result;
+}
+
+Journal::Appended Journal::append(const core::Event& event, core::TimePoint at) noexcept {
+    return append_as(event_kind, event, at);
+}
+
+Journal::Appended Journal::append_note(std::string_view note, core::TimePoint at) noexcept {
+    return append_as(note_kind, note, at);
 }
 
 int Journal::compact(std::string_view snapshot, std::span<const Entry> pending,
@@ -51,14 +62,20 @@ int Journal::compact(std::string_view snapshot, std::span<const Entry> pending,
     int error = write_record(other, end, snapshot_kind, last_ - pending.size(), snapshot);
     const std::uint64_t snapshot_end = end;
     for (const Entry& entry : pending)
-        if (error == 0) error = write_event(other, end, entry.sequence, entry.event, entry.at);
+        if (error == 0)
+            error = entry.note ? write_entry(other, end, note_kind, entry.sequence,
+                                             std::string_view{*entry.note}, entry.at)
+                               : write_entry(other, end, event_kind, entry.sequence, entry.event,
+                                             entry.at);
     if (error != 0) {
         punch(other, 0);
         patience_ = std::clamp(patience_ * 2, first_patience, most_patience);
         next_try_ = now + patience_;
         return error;
     }
+    posix::crash_point(posix::CrashPoint::snapshot_written);
     __atomic_store_n(&header_->active, other, __ATOMIC_RELEASE);
+    posix::crash_point(posix::CrashPoint::snapshot_counts);
     punch(1 - other, 0);
     end_ = end;
     snapshot_end_ = snapshot_end;
@@ -74,16 +91,17 @@ bool Journal::due(core::TimePoint now) const noexcept {
 }
 
 // One write, of a buffer that is there already for all but the first events.
-int Journal::write_event(unsigned region, std::uint64_t& end, std::uint64_t sequence,
-                         const core::Event& event, core::TimePoint at) noexcept {
+template <class Value>
+int Journal::write_entry(unsigned region, std::uint64_t& end, std::uint32_t kind,
+                         std::uint64_t sequence, const Value& value, core::TimePoint at) noexcept {
     try {
         buffer_.assign(sizeof(RecordHead), '\0');
         archive::Writer out{std::move(buffer_)};
-        out(at, event);
+        out(at, value);
         buffer_ = out.take();
         const std::size_t length = buffer_.size() - sizeof(RecordHead);
         if (length > std::numeric_limits<std::uint32_t>::max()) return EFBIG;
-        const RecordHead head{static_cast<std::uint32_t>(length), event_kind, sequence};
+        const RecordHead head{static_cast<std::uint32_t>(length), kind, sequence};
         std::memcpy(buffer_.data(), &head, sizeof head);
         const std::string_view bytes{buffer_};
         const std::uint64_t sum = checksum(head, bytes.substr(sizeof head));

@@ -28,6 +28,8 @@ public:
     };
     // One write. While it is behind nothing is written, as it could not be read again.
     Appended append(const core::Event& event, core::TimePoint at) noexcept;
+    // The same for what the shell alone understands.
+    Appended append_note(std::string_view note, core::TimePoint at) noexcept;
 
     // Writes the snapshot and the events that were appended but are not in it, in order, into the
     // other region; one store makes that the active one. Until then the former counts. Returns 0
@@ -47,8 +49,11 @@ public:
 private:
     int write_record(unsigned region, std::uint64_t& end, std::uint32_t kind,
                      std::uint64_t sequence, std::string_view bytes) const noexcept;
-    int write_event(unsigned region, std::uint64_t& end, std::uint64_t sequence,
-                    const core::Event& event, core::TimePoint at) noexcept;
+    template <class Value>
+    int write_entry(unsigned region, std::uint64_t& end, std::uint32_t kind, std::uint64_t sequence,
+                    const Value& value, core::TimePoint at) noexcept;
+    template <class Value>
+    Appended append_as(std::uint32_t kind, const Value& value, core::TimePoint at) noexcept;
     int write_all(unsigned region, std::uint64_t& end, std::string_view bytes) const noexcept;
     // Gives the memory of a region back from `from` on.
     bool punch(unsigned region, std::uint64_t from) const noexcept;

@@ -22,6 +22,7 @@ inline constexpr std::uint64_t record_overhead = sizeof(RecordHead) + sizeof(std
 
 inline constexpr std::uint32_t snapshot_kind = 1U << 16U | 1U;
 inline constexpr std::uint32_t event_kind = std::uint32_t{core::event_format} << 16U | 2U;
+inline constexpr std::uint32_t note_kind = 1U << 16U | 3U;
 
 // As much as the first region may hold; the second is treated alike.
 inline constexpr std::uint64_t region_size = state::journal_at[1] - state::journal_at[0];

@@ -74,7 +74,11 @@ Entry entry_of(const Record& record) {
     Entry entry;
     entry.sequence = record.head.sequence;
     auto in = archive::Reader::of_whole(record.bytes);
-    in(entry.at, entry.event);
+    in(entry.at);
+    if (record.head.kind == note_kind)
+        in(entry.note.emplace());
+    else
+        in(entry.event);
     in.finish();
     return entry;
 }
@@ -94,7 +98,7 @@ Recovered recover(int fd, const state::Header& header) {
             out.through = record->head.sequence;
         } else {
             if (record->head.sequence != out.last() + 1) break;  // what an older one has left
-            if (record->head.kind != event_kind)
+            if (record->head.kind != event_kind && record->head.kind != note_kind)
                 refuse("a record of kind " + std::to_string(record->head.kind));
             out.events.push_back(entry_of(*record));
         }

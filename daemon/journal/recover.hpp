@@ -16,6 +16,7 @@ struct Entry {
     std::uint64_t sequence = 0;
     core::TimePoint at{};  // when the engine was told
     core::Event event;
+    std::optional<std::string> note{};  // of the shell; then there is no event
 };
 
 struct Recovered {

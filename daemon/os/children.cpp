@@ -16,6 +16,7 @@
 #include "daemon/os/process_stat.hpp"
 #include "daemon/os/spawn_threads.hpp"
 #include "hal/posix/check.hpp"
+#include "hal/posix/crash_point.hpp"
 #include "hal/posix/fd.hpp"
 #include "hal/posix/log.hpp"
 
@@ -128,7 +129,9 @@ struct Children::Impl {
             unbegun.erase(found);
             return slot;
         }
-        return said(slots != nullptr ? slots->take(process) : nullptr);
+        state::Slot* const slot = said(slots != nullptr ? slots->take(process) : nullptr);
+        posix::crash_point(posix::CrashPoint::slot_taken);
+        return slot;
     }
 
     state::Slot* take_main(const MainKey& key, pid_t pid) {
@@ -138,7 +141,9 @@ struct Children::Impl {
     }
 
     void free(state::Slot* slot) {
-        if (slot != nullptr) slots->free(*slot);
+        if (slot == nullptr) return;
+        slots->free(*slot);
+        posix::crash_point(posix::CrashPoint::slot_freed);
     }
 
     // How a child ended is stored before it is reaped: until then its pid is no other's.
@@ -203,7 +208,9 @@ struct Children::Impl {
             if (info.si_pid == 0) return;
             const pid_t pid = info.si_pid;
             store(pid, status_in(info));
+            posix::crash_point(posix::CrashPoint::exit_stored);
             if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG) == -1) return;
+            posix::crash_point(posix::CrashPoint::reaped);
             ++stats.reaped;
             reaped(pid, status_in(info));
         }

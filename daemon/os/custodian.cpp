@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "hal/posix/check.hpp"
+#include "hal/posix/crash_point.hpp"
 #include "hal/posix/log.hpp"
 
 namespace reeve::os {
@@ -260,7 +261,10 @@ Custodian::Sent Custodian::send(std::span<const char> bytes, std::span<const int
     ssize_t sent = 0;
     do sent = ::sendmsg(socket_.get(), &envelope, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (sent == -1 && errno == EINTR);
-    if (sent >= 0) return Sent::yes;
+    if (sent >= 0) {
+        posix::crash_point(posix::CrashPoint::sent_to_keeper);
+        return Sent::yes;
+    }
     // Too many descriptors on their way, or no memory for one more: that passes.
     for (const int passing : {EAGAIN, ENOBUFS, ENOMEM, ETOOMANYREFS})
         if (errno == passing) return Sent::later;

@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "hal/posix/check.hpp"
+#include "hal/posix/crash_point.hpp"
 
 namespace reeve::os {
 
@@ -124,6 +125,7 @@ void LogRing::commit(std::size_t size, const Stamp& stamp, bool fresh) {
     head_.store(head + size);
     next_.store(number + 1);
     crash_point("entered");
+    posix::crash_point(posix::CrashPoint::ring_entered);
     if (place(number + 1) % page != 0 && (number + 1) % pieces_ != 0) return;
     (void)keep_checkpoint();
     crash_point("checkpoint");
@@ -160,6 +162,7 @@ ssize_t LogRing::take(int pipe, const Stamp& stamp, bool* emptied) {
     if (got == 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) return 0;
     if (got < 0) return -1;
     crash_point("taken");
+    posix::crash_point(posix::CrashPoint::spliced);
     if (emptied != nullptr) *emptied = static_cast<std::size_t>(got) < room;
     const auto stream = static_cast<std::size_t>(stamp.stream);
     commit(static_cast<std::size_t>(got), stamp,

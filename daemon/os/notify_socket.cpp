@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "hal/posix/check.hpp"
+#include "hal/posix/crash_point.hpp"
 #include "hal/posix/fd.hpp"
 #include "hal/posix/log.hpp"
 #include "hal/posix/read_file.hpp"
@@ -183,6 +184,7 @@ void NotifySocket::Impl::read_some(int most) {
             consume(socket.get());
             throw;
         }
+        posix::crash_point(posix::CrashPoint::message_recorded);
         if (!closed) consume(socket.get());
     }
 }

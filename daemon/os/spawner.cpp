@@ -17,6 +17,7 @@
 #include "daemon/os/clone3.hpp"
 #include "daemon/os/seccomp.hpp"
 #include "hal/posix/check.hpp"
+#include "hal/posix/crash_point.hpp"
 
 #ifndef SYS_close_range
 #define SYS_close_range 436
@@ -202,6 +203,7 @@ pid_t Spawner::by_clone3(ChildOrder& order, const SpawnPlan& plan) noexcept {
     args.stack = address(stack_.get() + guard);
     args.stack_size = child_stack;
     const pid_t pid = clone3_into(args, become, &order);
+    posix::crash_point(posix::CrashPoint::cloned);
     if (pid < 0) order.pidfd = -1;  // may hold the number of one that the kernel took back
     return pid;
 }

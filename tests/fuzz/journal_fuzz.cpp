@@ -35,7 +35,7 @@ struct State {
     void fill(std::string_view bytes) {
         require(::ftruncate(fd, 0) == 0);
         header.active = 0;
-        header.handled = 0;
+        header.progress = 0;
         require(::pwrite(fd, bytes.data(), bytes.size(), state::journal_at[0]) ==
                 static_cast<ssize_t>(bytes.size()));
     }

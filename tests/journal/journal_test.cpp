@@ -328,7 +328,7 @@ TEST(Journal, OutlivesALimitOfTheKernel) {
 TEST(Journal, NeverGivesANumberTwice) {
     const Memory memory;
     begin(memory, 3);
-    memory.header().handled = 10;
+    memory.header().progress = state::progress_of(10, 0);
     Journal journal = memory.open();
     EXPECT_TRUE(journal.behind());
     EXPECT_EQ(journal.append(event(11), at(11)).sequence, 11U);

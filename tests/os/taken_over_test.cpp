@@ -390,7 +390,7 @@ TEST_F(TakenOverTest, NothingIsLostOrStartedTwiceHoweverOftenTheManagerDies) {
     const auto manage = [&](Manager& m, bool more) {
         std::vector<state::Slot*> used;
         m.slots.for_each_used([&](state::Slot& slot) { used.push_back(&slot); });
-        std::uint64_t& next = m.slots.header().handled;  // ids below it were begun
+        std::uint64_t& next = m.slots.header().progress;  // ids below it were begun
         for (state::Slot* const slot : used) {
             const std::uint32_t id = slot->unit;
             next = std::max<std::uint64_t>(next, id);
@@ -427,8 +427,8 @@ TEST_F(TakenOverTest, NothingIsLostOrStartedTwiceHoweverOftenTheManagerDies) {
     std::ifstream lines{truth};
     for (std::uint32_t id = 0; lines >> id;) runs.insert(id);
     const std::set<std::string> told{said.begin(), said.end()};
-    EXPECT_GT(header().handled, static_cast<std::uint64_t>(kills));
-    for (std::uint32_t id = 1; id <= header().handled; ++id) {
+    EXPECT_GT(header().progress, static_cast<std::uint64_t>(kills));
+    for (std::uint32_t id = 1; id <= header().progress; ++id) {
         EXPECT_EQ(runs.count(id), 1U) << id;
         const std::string end = "ended " + std::to_string(id) + " code ";
         EXPECT_EQ(told.count(end + std::to_string(id % 200)), 1U) << id;
