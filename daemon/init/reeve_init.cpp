@@ -65,6 +65,10 @@ struct Envelope {
     }
 };
 
+Nanos smaller(Nanos a, Nanos b) {
+    return a < b ? a : b;
+}
+
 // When the next manager starts, and how. Forgotten by one that was ready for long enough.
 class Deaths {
 public:
@@ -72,10 +76,12 @@ public:
 
     // Returns the delay before the next start; -1: no level is left.
     Nanos count(const Options& by, Nanos now, Nanos ready_at) {
-        if (ready_at != never && now - ready_at >= by.settled) *this = {};
-        const Nanos delay = delay_;
-        delay_ = delay == 0 ? first_delay : delay < most_delay / 2 ? delay * 2 : most_delay;
-        unready_ = ready_at == never ? unready_ + 1 : 0;
+        const bool came_up = ready_at != never;
+        if (came_up && now - ready_at >= by.settled) *this = {};
+        // One that had come up is replaced at once; so is the first that had not.
+        const Nanos delay = came_up ? 0 : delay_;
+        delay_ = came_up ? 0 : delay == 0 ? first_delay : smaller(delay * 2, most_delay);
+        unready_ = came_up ? 0 : unready_ + 1;
         times_[total_++ % by.deaths] = now;
         // The place that comes next holds the oldest of the last so many.
         const bool often = total_ >= by.deaths && now - times_[total_ % by.deaths] <= by.within;

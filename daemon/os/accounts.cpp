@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -13,6 +12,7 @@
 #include <map>
 
 #include "daemon/os/account_lines.hpp"
+#include "daemon/os/helper.hpp"
 #include "hal/posix/check.hpp"
 #include "hal/posix/fd.hpp"
 #include "hal/posix/log.hpp"
@@ -54,36 +54,6 @@ std::optional<Account> from_numbers(const AccountQuery& query) {
     account.identity.uid = user.value_or(::getuid());
     account.identity.gid = group.value_or(user.value_or(::getgid()));
     return account;
-}
-
-pid_t spawn(const std::vector<std::string>& command, int input, int output) {
-    std::vector<char*> argv;
-    for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-    char* environment[] = {path, nullptr};
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t all;
-    sigset_t none;
-    ::sigfillset(&all);
-    ::sigemptyset(&none);
-    ::posix_spawn_file_actions_init(&files);
-    ::posix_spawn_file_actions_adddup2(&files, input, 0);
-    ::posix_spawn_file_actions_adddup2(&files, output, 1);
-    ::posix_spawnattr_init(&attributes);
-    ::posix_spawnattr_setsigdefault(&attributes, &all);
-    ::posix_spawnattr_setsigmask(&attributes, &none);
-    ::posix_spawnattr_setpgroup(&attributes, 0);
-    ::posix_spawnattr_setflags(
-        &attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-    pid_t pid = 0;
-    const int error = ::posix_spawn(&pid, argv[0], &files, &attributes, argv.data(), environment);
-    ::posix_spawnattr_destroy(&attributes);
-    ::posix_spawn_file_actions_destroy(&files);
-    if (error != 0)
-        throw std::system_error{error, std::generic_category(), "start " + command.front()};
-    return pid;
 }
 
 }  // namespace
@@ -167,7 +137,7 @@ void Accounts::Impl::start(const std::string& questions) {
     const posix::Fd output{from[1]};
     check(::fcntl(fresh.output.get(), F_SETFL, O_NONBLOCK), "fcntl of a pipe");
     check(::write(asking.get(), questions.data(), questions.size()), "ask the account helper");
-    const pid_t pid = spawn(options.helper, input.get(), output.get());
+    const pid_t pid = spawn_helper(options.helper, input.get(), output.get());
     // Nobody reaps it before this turn of the loop is over: the number is still its own.
     fresh.pidfd = posix::Fd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
     loop.watch(fresh.output.get(), EPOLLIN, [this](std::uint32_t) { received(); });

@@ -67,6 +67,8 @@ struct Loop::Impl {
     std::vector<std::function<void()>> posted;  // guarded by posted_mutex
     std::vector<std::function<void()>> deferred;
 
+    std::function<void()> work_begins, work_ends;
+
     Stats stats;
     const char* what = nullptr;  // of the dispatch at hand
 
@@ -269,12 +271,19 @@ void Loop::defer(std::function<void()> task) {
     if (impl_->deferred.size() == 1) impl_->announce();
 }
 
+void Loop::set_work_hooks(std::function<void()> begins, std::function<void()> ends) {
+    impl_->work_begins = std::move(begins);
+    impl_->work_ends = std::move(ends);
+}
+
 int Loop::run() {
     sd_event* const event = get();
     while (sd_event_get_state(event) != SD_EVENT_FINISHED) {
         int pending = check_sd(sd_event_prepare(event), "prepare loop");
         if (pending == 0) {
+            if (impl_->work_ends) impl_->work_ends();
             pending = sd_event_wait(event, UINT64_MAX);
+            if (impl_->work_begins) impl_->work_begins();
             if (pending == -EINTR) continue;
             check_sd(pending, "wait for events");
             ++impl_->stats.wakeups;

@@ -45,6 +45,9 @@ public:
     // Runs after the present batch of events, before the loop sleeps: for work to be done once.
     void defer(std::function<void()> task);
 
+    // Called before a batch of work, and before sleep.
+    void set_work_hooks(std::function<void()> begins, std::function<void()> ends);
+
     int run();  // until exit(); returns its code
     void exit(int code);
 
