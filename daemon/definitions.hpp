@@ -41,6 +41,12 @@ public:
     void taken(const Plan& plan, DefinitionSet&& next) noexcept;
     [[nodiscard]] bool is_rolled_back() const noexcept { return !in_force_.of_files; }
 
+    // Of a manager that takes over; `engine` has the set in force. load() throws
+    // std::invalid_argument.
+    [[nodiscard]] std::string save() const;
+    void load(std::string_view saved, const core::Engine& engine);
+    void remember(const core::ApplySet& set);
+
     // Reads off the loop the instance NAME@i as asked for, and the instances it refers to; empty:
     // no such template, or a bad one. `meant`: NAME@i, NAME@ being the default instance.
     using Made = std::function<void(const std::string& meant, const std::vector<units::UnitPtr>&)>;

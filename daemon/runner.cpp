@@ -10,20 +10,12 @@
 #include "daemon/json.hpp"
 #include "hal/posix/callback.hpp"
 #include "hal/posix/check.hpp"
+#include "hal/posix/crash_point.hpp"
 #include "hal/posix/log.hpp"
 
 namespace reeve {
 
 namespace {
-
-core::Settings core_settings(const Options& options, const Settings& settings) {
-    core::Settings out;
-    out.boot_target = options.target.empty() ? settings.target : options.target;
-    if (out.boot_target.empty()) out.boot_target = "default.target";
-    out.join_timeout = settings.join_timeout;
-    out.shutdown_deadline = settings.shutdown_deadline;
-    return out;
-}
 
 units::LoadOptions load_options(const Options& options, const Settings& settings) {
     units::LoadOptions out;
@@ -36,24 +28,34 @@ units::LoadOptions load_options(const Options& options, const Settings& settings
     return out;
 }
 
-os::Logs::Options log_options(const Options& options, const Settings& settings) {
-    return {options.log_directory, settings.log_ring, settings.log_total};
+os::Logs::Options log_options(const Options& options, const Settings& settings,
+                              os::Custodian* custodian) {
+    os::Logs::Options out{options.log_directory, settings.log_ring, settings.log_total};
+    if (custodian == nullptr) return out;
+    out.keep = [custodian](core::UnitId unit, core::RunId run, init::Kind kind, int fd) {
+        custodian->keep(key_of(unit, run, kind), fd);
+    };
+    out.drop = [custodian](core::UnitId unit, core::RunId run, init::Kind kind) {
+        custodian->drop(key_of(unit, run, kind));
+    };
+    return out;
 }
 
-// Names this instance among those that live side by side: its runtime folder does.
-std::string instance_name(const Options& options) {
+// Names this instance among those that live side by side, for as long as it lives: by its runtime
+// folder and its first process.
+std::string instance_name(const Options& options, pid_t first) {
     const auto hash = std::hash<std::string>{}(options.runtime_dir);
-    return fmt::format("{:08x}-{}", static_cast<std::uint32_t>(hash), ::getpid());
+    return fmt::format("{:08x}-{}", static_cast<std::uint32_t>(hash), first);
 }
 
-Runs::Places places(const Options& options, const Settings& settings) {
+Runs::Places places(const Options& options, const Settings& settings, pid_t first) {
     const char* xdg = std::getenv("XDG_RUNTIME_DIR");
     std::string base = "/run";
     if (options.private_runtime)
         base = options.runtime_dir;
     else if (!options.system && xdg)
         base = xdg;
-    return {instance_name(options), options.runtime_dir, base, options.state_directory,
+    return {instance_name(options, first), options.runtime_dir, base, options.state_directory,
             settings.environment};
 }
 
@@ -113,11 +115,15 @@ std::map<std::string, std::uint32_t> devices_of(const core::ApplySet& set) {
 
 }  // namespace
 
-Runner::Runner(Options options, Settings settings)
+Runner::Runner(Options options, Settings settings, std::unique_ptr<os::Custodian> custodian)
     : options_{std::move(options)},
       settings_{std::move(settings)},
-      engine_{core_settings(options_, settings_)},
-      logs_{loop_, log_options(with_folders(options_), settings_)},
+      custodian_{std::move(custodian)},
+      kept_{custodian_ ? custodian_->take_back() : Runs::Kept{}},
+      slots_{custodian_ ? std::make_unique<os::Slots>(custodian_->state_fd()) : nullptr},
+      ledger_{custodian_.get()},
+      engine_{core_settings()},
+      logs_{loop_, log_options(with_folders(options_), settings_, custodian_.get())},
       worker_{loop_},
       accounts_{loop_,
                 [this] {
@@ -135,26 +141,65 @@ Runner::Runner(Options options, Settings settings)
             logs_,
             accounts_,
             worker_,
-            places(options_, settings_),
+            places(options_, settings_, custodian_ ? ::getppid() : ::getpid()),
+            {custodian_.get(), slots_.get()},
             {[this](core::Event event) { feed(std::move(event)); },
              [this](core::UnitId unit) {
                  if (bus_) bus_->facts_changed(unit);
+             },
+             [this](core::UnitId unit, core::RunId run, const std::string& text) {
+                 note_status(unit, run, text);
              }}} {
     loop_.set_timer_handler([this] { feed(core::TimePassed{}); });
     handle_signals();
-    bus_ = std::make_unique<bus::Bus>(
-        loop_.get(), *this,
-        bus::Options{options_.socket, bus_address(options_.bus), options_.system, ::geteuid()});
+    if (custodian_) watch_keeper();
+    open_bus();
+}
+
+// Clients that come while there is no manager wait in the socket, which the keeper keeps.
+void Runner::open_bus() {
+    constexpr std::uint64_t key = init::key(0, 0, init::Kind::bus_socket);
+    bus::Options options{
+        options_.socket,     bus_address(options_.bus), options_.system, ::geteuid(), "/etc", -1,
+        record_of_requests()};
+    if (const auto there = kept_.find(key); there != kept_.end())
+        options.listening = there->second.release();
+    const bool is_new = options.listening == -1;
+    bus_ = std::make_unique<bus::Bus>(loop_.get(), *this, options);
+    if (custodian_ && is_new) custodian_->keep(key, bus_->listening());
 }
 
 Runner::~Runner() = default;
 
+core::Settings Runner::core_settings() const {
+    core::Settings out;
+    out.boot_target = options_.target.empty() ? settings_.target : options_.target;
+    if (out.boot_target.empty()) out.boot_target = "default.target";
+    out.join_timeout = settings_.join_timeout;
+    out.shutdown_deadline = settings_.shutdown_deadline;
+    return out;
+}
+
 int Runner::run() {
     log::info("reeved " REEVE_VERSION " {}; {}", options_.system ? "of the system" : "of a user",
               runs_.containment().describe());
-    take(definitions_.load_first());
+    if (!custodian_) log::info("not started by reeve-init: if the manager dies, its state is lost");
+    if (auto past = ledger_.recover())
+        take_over(std::move(*past));
+    else
+        boot();
+    if (custodian_) custodian_->ready();
     ::malloc_trim(0);  // the documents of the files are gone; what lies between them is not
-    const std::string target = core_settings(options_, settings_).boot_target;
+    const int ended = loop_.run();
+    const int code = exit_code_.value_or(ended);
+    bus_.reset();
+    if (custodian_) custodian_->ended(code);
+    return code;
+}
+
+void Runner::boot() {
+    take(definitions_.load_first());
+    const std::string target = core_settings().boot_target;
     if (const std::string problem = definitions_.problem_of(target); !problem.empty())
         log::error("target {}: nothing is started; mend {}", target, problem);
     else if (!engine_.find(target))
@@ -167,15 +212,14 @@ int Runner::run() {
     boot.caller.by = "boot";
     boot.unit = target;
     feed(boot);
-    const int code = loop_.run();
-    bus_.reset();
-    return exit_code_.value_or(code);
 }
 
 // ── the core's turn ────────────────────────────────────────────────────────────────────────────
 
 void Runner::feed(core::Event event) {
-    queue_.push_back(std::move(event));
+    const core::TimePoint at = now();
+    const std::uint64_t number = ledger_.record(event, at);
+    queue_.push_back({std::move(event), at, number});
     if (pump_due_) return;
     pump_due_ = true;
     loop_.defer([this] { pump(); });
@@ -185,18 +229,37 @@ void Runner::pump() {
     if (pumping_) return;  // an action wants it done at once; it is the next in the queue
     pumping_ = true;
     const Restore not_pumping{pumping_};
-    while (!queue_.empty()) pump_one();
+    while (!queue_.empty()) {
+        Fed fed = std::move(queue_.front());
+        queue_.pop_front();
+        carry_out(std::move(fed));
+    }
     pump_due_ = false;
+    if (ledger_.wants_snapshot()) ledger_.take(snapshot());
+    tend_keeper();
     arm();
 }
 
-void Runner::pump_one() {
-    const core::Event event = std::move(queue_.front());
-    queue_.pop_front();
-    if (is_stale(event)) return;
+void Runner::carry_out(Fed fed, std::uint32_t from) {
+    if (!is_stale(fed.event)) {
+        std::uint32_t index = 0;
+        for (core::Action& action : decide(fed)) {
+            if (index++ < from) continue;
+            ledger_.begins(fed.number, index);
+            posix::guarded("action", [&] { perform(action); });  // the others are due all the same
+        }
+    }
+    ledger_.done(fed.number);
+}
+
+// What follows from it, in the core and in those whose state follows from the same events.
+std::vector<core::Action> Runner::decide(const Fed& fed) {
     ++events_handled_;
-    for (core::Action& action : engine_.handle(event, now()))
-        posix::guarded("action", [&] { perform(action); });  // the others are due all the same
+    if (const auto* set = std::get_if<core::ApplySet>(&fed.event))
+        gates_.set_devices(devices_of(*set));
+    if (const auto* tested = std::get_if<core::PredicatesTested>(&fed.event))
+        gates_.tested(tested->unit);
+    return engine_.handle(fed.event, fed.at);
 }
 
 // A grant that was given back while the news of it was still in the queue.
@@ -215,10 +278,13 @@ void Runner::perform(core::Action& action) {
 }
 
 void Runner::on(const core::Spawn& action) {
-    const bool tells_result =
-        action.phase == units::Phase::stop || action.phase == units::Phase::stop_post;
-    runs_.spawn(action,
-                tells_result ? engine_.view(action.process.unit).result : core::Result::none);
+    runs_.spawn(action, result_for(action));
+}
+
+// What the environment of stop and stop-post tells of the run so far.
+core::Result Runner::result_for(const core::Spawn& action) const {
+    const bool told = action.phase == units::Phase::stop || action.phase == units::Phase::stop_post;
+    return told ? engine_.view(action.process.unit).result : core::Result::none;
 }
 
 void Runner::on(const core::BeginRun& action) {
@@ -284,6 +350,7 @@ void Runner::on(const core::Escalate& action) {
 }
 
 void Runner::on(const core::ShutdownComplete& action) {
+    complete_ = action;
     if (!action.in_time) log::warn("shutdown: not all units ended in time");
     constexpr std::chrono::seconds patience{2};
     rest_until_ = now() + patience;
@@ -321,17 +388,16 @@ void Runner::on(const core::Removed& action) {
 
 // Throws when the set was not taken over; then all is as it was.
 void Runner::take(const core::ApplySet& set) {
-    const auto devices = devices_of(set);
-    const auto had = gates_.devices();
     pump();  // what came before it
+    const auto had = gates_.devices();
+    const core::TimePoint at = now();
     try {
-        gates_.set_devices(devices);
-        queue_.emplace_front(set);  // before what is told of the devices
-        pump_one();
+        pumping_ = true;
+        const Restore not_pumping{pumping_};
+        carry_out({set, at, ledger_.record(set, at)});
     } catch (...) {
-        if (!queue_.empty() && std::holds_alternative<core::ApplySet>(queue_.front()))
-            queue_.pop_front();
         gates_.set_devices(had);
+        ledger_.take(snapshot());  // without the event that came to nothing
         throw;
     }
     posix::guarded("after an apply", [&] {
@@ -387,6 +453,7 @@ void Runner::apply(const bus::ApplyOptions& options, std::function<void(bus::App
                                  if (!plan.is_refused()) {
                                      take(next.units);
                                      definitions_.taken(plan, std::move(next));
+                                     ledger_.take(snapshot());
                                      plan.rolled_back = definitions_.is_rolled_back();
                                      ::malloc_trim(0);
                                  }
@@ -471,6 +538,9 @@ std::string Runner::stats() const {
         .add("clients", std::uint64_t{bus_ ? bus_->stats().clients : 0})
         .add("pending_requests", std::uint64_t{bus_ ? bus_->stats().pending : 0})
         .add("containment", runs_.containment().describe())
+        .add("keeper", custodian_ != nullptr)
+        .add("generation", std::uint64_t{custodian_ ? custodian_->header().generation : 0})
+        .add("crash_points", posix::has_crash_points)
         .str();
 }
 

@@ -12,6 +12,7 @@
 #include "daemon/core/engine.hpp"
 #include "daemon/definitions.hpp"
 #include "daemon/gates.hpp"
+#include "daemon/ledger.hpp"
 #include "daemon/options.hpp"
 #include "daemon/os/accounts.hpp"
 #include "daemon/os/logs.hpp"
@@ -24,8 +25,9 @@ namespace reeve {
 
 class Runner final : public bus::Backend {
 public:
-    // Makes the folders and sockets; throws std::system_error when it cannot.
-    Runner(Options options, Settings settings);
+    // Makes the folders and sockets; throws std::system_error when it cannot. `custodian`: what
+    // reeve-init gave us; null without it.
+    Runner(Options options, Settings settings, std::unique_ptr<os::Custodian> custodian);
     ~Runner() override;
 
     // Loads the units, starts the target, runs until shutdown. Returns the exit code of reeved.
@@ -39,6 +41,7 @@ public:
     bus::UnitFacts facts(core::UnitId unit) const override { return runs_.facts(unit); }
     void submit(core::Event request) override { feed(std::move(request)); }
     void refer_to(const std::string& unit, Meant done) override;
+    std::vector<std::string> unit_path() const override { return options_.unit_path; }
     std::string problem_of(std::string_view name) const override {
         return definitions_.problem_of(name);
     }
@@ -49,11 +52,23 @@ public:
     posix::Fd logs(const bus::LogQuery& query) override;
     std::string stats() const override;
     void shutdown(const std::string& how, core::ShutdownRequest request) override;
+    void reexec(const std::string& binary, std::function<void(std::string)> refused) override;
 
 private:
-    void feed(core::Event event);  // queues; handled before the loop sleeps
+    // An event and when it came; `number` is that of the journal.
+    struct Fed {
+        core::Event event;
+        core::TimePoint at;
+        std::uint64_t number = 0;
+    };
+
+    [[nodiscard]] core::Settings core_settings() const;
+    [[nodiscard]] core::Result result_for(const core::Spawn& action) const;
+    void boot();
+    void feed(core::Event event);  // records and queues; handled before the loop sleeps
     void pump();
-    void pump_one();
+    void carry_out(Fed fed, std::uint32_t from = 0);  // from this one of its actions
+    std::vector<core::Action> decide(const Fed& fed);
     bool is_stale(const core::Event& event) const;
     void arm();
     void look_at_the_rest();
@@ -77,6 +92,40 @@ private:
     void on(const core::ShutdownComplete& action);
     void on(const core::Removed& action);
 
+    // runner_taken_over.cpp
+    void take_over(Ledger::Past past);
+    std::vector<core::Action> remember(const Fed& fed, std::size_t done = SIZE_MAX);
+    void remember(const core::Action& action);
+    void remembers(const core::Spawn& action);
+    void remembers(const core::BeginRun& action);
+    void remembers(const core::FindMain& action) { runs_.remember(action); }
+    void remembers(const core::EndRun& action) { runs_.remember(action); }
+    void remembers(const core::WatchGate& action) { on(action); }  // Gates stands still itself
+    void remembers(const core::UnwatchGate& action) { on(action); }
+    void remembers(const core::TestPredicates& action) { on(action); }
+    void remembers(const core::AskLeases& action) { on(action); }
+    void remembers(const core::ReturnLeases& action) { on(action); }
+    void remembers(const core::Escalate&) { exit_code_ = 1; }
+    void remembers(const core::ShutdownComplete& action) { complete_ = action; }
+    void remembers(const core::Removed& action);
+    void remembers(const core::SendSignal&) {}
+    void remembers(const core::KillAll&) {}
+    void remembers(const core::Report&) {}
+    void remembers(const core::EventReport&) {}
+    void remembers(const core::Answer&) {}
+    void remember_note(std::string_view note);
+    void give_way_to(const std::string& binary);
+    void note_status(core::UnitId unit, core::RunId run, const std::string& text);
+    void open_bus();
+    std::function<void(std::string)> record_of_requests();
+    void watch_keeper();
+    void watch_socket(bool busy);
+    void tend_keeper();
+    void keeper_has_gone();
+    void resume();
+    [[nodiscard]] journal::Snapshot snapshot() const;
+    void restore(const journal::Snapshot& snapshot);
+
     void take(const core::ApplySet& set);
     void apply_quietly();  // SIGHUP
     void check_accounts();
@@ -86,6 +135,10 @@ private:
     Options options_;
     Settings settings_;
     os::Loop loop_;
+    std::unique_ptr<os::Custodian> custodian_;
+    Runs::Kept kept_;  // what the keeper gave back, until it is taken over
+    std::unique_ptr<os::Slots> slots_;
+    Ledger ledger_;
     core::Engine engine_;
     os::Logs logs_;
     Worker worker_;
@@ -94,14 +147,17 @@ private:
     Gates gates_;
     Runs runs_;
     std::unique_ptr<bus::Bus> bus_;
-    std::deque<core::Event> queue_;
+    std::deque<Fed> queue_;
     std::map<core::UnitId, std::string> hindered_;  // by an account, and why
     std::set<core::UnitId> lacking_;                // descriptors to start with, as the log said
+    bool keeper_busy_ = false;
+    bool by_reexec_ = false;  // the one before us gave way
     bool pump_due_ = false;
     bool pumping_ = false;
     std::uint64_t events_handled_ = 0;
     std::optional<int> exit_code_;
-    std::optional<core::TimePoint> rest_until_;  // set: the last step of a shutdown; then KILL
+    std::optional<core::ShutdownComplete> complete_;  // the last step of a shutdown has begun
+    std::optional<core::TimePoint> rest_until_;       // set: the last step of a shutdown; then KILL
 };
 
 }  // namespace reeve

@@ -17,6 +17,10 @@
 
 namespace reeve {
 
+std::uint64_t key_of(core::UnitId unit, core::RunId run, init::Kind kind) {
+    return init::key(static_cast<std::uint32_t>(unit), static_cast<std::uint64_t>(run), kind);
+}
+
 namespace {
 
 // Starts that are made ready before a thread is there for them; a plan takes more than a kilobyte.
@@ -46,12 +50,6 @@ const units::Command* command_of(const units::UnitFile& unit, units::Phase phase
     return nullptr;
 }
 
-bool uses_notify(const units::Service& service) {
-    return service.type == units::Type::notify || service.watchdog > units::Duration::zero() ||
-           service.notify_access == units::NotifyAccess::exec ||
-           service.notify_access == units::NotifyAccess::all;
-}
-
 bool is_own_account(const units::Surroundings& around) {
     if (around.user.empty() && around.group.empty()) return true;
     return around.user == std::to_string(::geteuid()) &&
@@ -61,12 +59,13 @@ bool is_own_account(const units::Surroundings& around) {
 }  // namespace
 
 Runs::Runs(os::Loop& loop, os::Logs& logs, os::Accounts& accounts, Worker& worker, Places places,
-           Tell tell)
+           Estate estate, Tell tell)
     : loop_{loop},
       logs_{logs},
       accounts_{accounts},
       worker_{worker},
       places_{std::move(places)},
+      estate_{estate},
       tell_{std::move(tell)},
       invocation_prefix_{random_hex16()},
       containment_{loop, places_.instance,
@@ -74,15 +73,16 @@ Runs::Runs(os::Loop& loop, os::Logs& logs, os::Accounts& accounts, Worker& worke
                        tell_.event(core::Emptied{unit, run});
                        if (!find(unit, run)) tell_.facts_changed(unit);
                    }},
-      children_{loop, [this](const os::ChildNews& news) { on_news(news); }},
+      children_{loop, [this](const os::ChildNews& news) { on_news(news); }, estate.slots},
       main_finder_{loop,
                    [this](core::UnitId unit, core::RunId run, pid_t pid, std::string_view why) {
                        Live* live = find(unit, run);
                        if (!live) return;
+                       if (pid != 0 && !children_.watch_main(unit, run, pid))
+                           return main_finder_.look_again(unit);
+                       live->finding_main = false;
                        if (pid == 0)
                            return tell_.event(core::MainMissing{unit, run, std::string{why}});
-                       if (!children_.watch_main(unit, run, pid))
-                           return main_finder_.look_again(unit);
                        live->main_found = true;
                        tell_.event(core::MainFound{unit, run});
                        tell_.facts_changed(unit);
@@ -109,6 +109,25 @@ std::optional<Runs::HeldSpawn> Runs::take_held(Live& live, core::ProcessRef proc
 std::vector<Runs::HeldSpawn> Runs::take_held(Live& live) {
     if (live.seldom->held.empty()) return {};
     return std::exchange(live.seldom.edit().held, {});
+}
+
+bool Runs::uses_notify(const units::Service& service) {
+    return service.type == units::Type::notify || service.watchdog > units::Duration::zero() ||
+           service.notify_access == units::NotifyAccess::exec ||
+           service.notify_access == units::NotifyAccess::all;
+}
+
+// REEVE_RUN in the environment of its processes.
+std::string Runs::mark_of(core::RunId run) {
+    return std::to_string(static_cast<std::uint64_t>(run));
+}
+
+void Runs::keep(core::UnitId unit, core::RunId run, init::Kind kind, int fd) {
+    if (estate_.custodian != nullptr) estate_.custodian->keep(key_of(unit, run, kind), fd);
+}
+
+void Runs::drop(core::UnitId unit, core::RunId run, init::Kind kind) {
+    if (estate_.custodian != nullptr) estate_.custodian->drop(key_of(unit, run, kind));
 }
 
 Runs::Live* Runs::find(core::UnitId unit, core::RunId run) {
@@ -142,9 +161,8 @@ void Runs::begin(const core::BeginRun& action, units::UnitPtr definition) {
 }
 
 void Runs::equip(core::UnitId unit, Live& live) {
-    const auto mark = std::to_string(static_cast<std::uint64_t>(live.run));
     const units::UnitFile& definition = *live.definition;
-    live.cgroup = containment_.enter(unit, definition.name, live.run, mark);
+    live.cgroup = containment_.enter(unit, definition.name, live.run, mark_of(live.run));
     live.pipes = logs_.begin_run(unit, definition.name, live.run, *definition.log);
     if (uses_notify(*definition.service)) open_notify(unit, live);
     if (definition.service->ready_fd >= 0) open_ready_pipe(unit, live);
@@ -223,7 +241,11 @@ void Runs::end(const core::EndRun& action) {
     Live& live = it->second;
     main_finder_.cancel(action.unit);
     if (live.main_found) children_.forget_main(action.unit, action.run);
-    if (live.ready_read) loop_.unwatch(live.ready_read.get());
+    if (live.ready_read) {
+        loop_.unwatch(live.ready_read.get());
+        drop(action.unit, action.run, init::Kind::ready_pipe);
+    }
+    if (live.notify) drop(action.unit, action.run, init::Kind::notify_socket);
     using units::KillMode;
     const KillMode mode = live.definition->service->kill_mode;
     if (mode == KillMode::process || mode == KillMode::none)
@@ -250,6 +272,10 @@ void Runs::forget(core::UnitId unit) {
 
 // ── processes ──────────────────────────────────────────────────────────────────────────────────
 
+core::ProcessRef& Runs::role_of(Live& live, const core::Spawn& action) {
+    return action.phase == units::Phase::main ? live.main : live.control;
+}
+
 void Runs::spawn(const core::Spawn& action, core::Result result) {
     Live* live = find(action.process.unit, action.process.run);
     if (!live) return refuse(action, "run", ESTALE);
@@ -257,22 +283,26 @@ void Runs::spawn(const core::Spawn& action, core::Result result) {
         const std::string& why = live->seldom->refusal;
         return why.empty() ? refuse(action, "descriptors", EMFILE) : refuse(action, why.c_str(), 0);
     }
-    auto& role = action.phase == units::Phase::main ? live->main : live->control;
-    role = action.process;
+    role_of(*live, action) = action.process;
     if (live->prepared) return start_in_turn(*live, {action, result});
     live->seldom.edit().held.push_back({action, result});
 }
 
 void Runs::start_in_turn(Live& live, const HeldSpawn& spawn) {
     const auto process = spawn.action.process;
-    if (line_.empty() && children_.stats().waiting < most_waiting)
-        return start(process.unit, live, spawn);
+    if (line_.empty() && may_start()) return start(process.unit, live, spawn);
     live.seldom.edit().held.push_back(spawn);
     line_.push_back(process);
 }
 
+// What a process uses is with the keeper before it is cloned.
+bool Runs::may_start() const {
+    const bool keeper_waits = estate_.custodian != nullptr && estate_.custodian->busy();
+    return !keeper_waits && children_.stats().waiting < most_waiting;
+}
+
 void Runs::start_next() {
-    while (!line_.empty() && children_.stats().waiting < most_waiting) {
+    while (!line_.empty() && may_start()) {
         const core::ProcessRef process = line_.front();
         line_.pop_front();
         Live* live = find(process.unit, process.run);
@@ -312,8 +342,7 @@ void Runs::start(core::UnitId unit, Live& live, const HeldSpawn& held) {
 
     // What the run had was killed, perhaps: then it has another folder for what follows.
     if (held.action.phase != units::Phase::main && live.cgroup >= 0) {
-        const auto mark = std::to_string(static_cast<std::uint64_t>(live.run));
-        live.cgroup = containment_.enter(unit, definition.name, live.run, mark);
+        live.cgroup = containment_.enter(unit, definition.name, live.run, mark_of(live.run));
     }
 
     std::vector<std::string> unset;
@@ -331,6 +360,7 @@ void Runs::start(core::UnitId unit, Live& live, const HeldSpawn& held) {
         plan.extra = live.ready_write.get();
         plan.extra_as = definition.service->ready_fd;
     }
+    under_way_[held.action.process] = held;
     children_.start(held.action.process, std::move(plan));
 }
 
@@ -391,6 +421,7 @@ bool Runs::signal_everything(int signal) {
 void Runs::find_main(const core::FindMain& action) {
     Live* live = find(action.unit, action.run);
     if (!live) return;
+    live->finding_main = true;
     const core::UnitId unit = action.unit;
     const core::RunId run = action.run;
     main_finder_.begin(

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "daemon/os/accounts.hpp"
 #include "daemon/os/children.hpp"
 #include "daemon/os/containment.hpp"
+#include "daemon/os/custodian.hpp"
 #include "daemon/os/logs.hpp"
 #include "daemon/os/main_finder.hpp"
 #include "daemon/os/notify_socket.hpp"
@@ -22,6 +24,9 @@
 #include "daemon/worker.hpp"
 
 namespace reeve {
+
+// Under what the keeper keeps a descriptor.
+std::uint64_t key_of(core::UnitId unit, core::RunId run, init::Kind kind);
 
 class Runs {
 public:
@@ -33,11 +38,18 @@ public:
         Environment environment;   // [environment] of reeved.toml
     };
     struct Tell {
-        std::function<void(core::Event)> event;  // queues: handled after the present call
+        std::function<void(core::Event)> event;  // records and queues: handled after this call
         std::function<void(core::UnitId)> facts_changed;
+        // STATUS= of a service: to be remembered by whoever takes over.
+        std::function<void(core::UnitId, core::RunId, const std::string&)> status;
+    };
+    // What outlives the manager; both null without a keeper.
+    struct Estate {
+        os::Custodian* custodian = nullptr;
+        os::Slots* slots = nullptr;
     };
     Runs(os::Loop& loop, os::Logs& logs, os::Accounts& accounts, Worker& worker, Places places,
-         Tell tell);
+         Estate estate, Tell tell);
     ~Runs();
     Runs(const Runs&) = delete;
     Runs& operator=(const Runs&) = delete;
@@ -49,14 +61,33 @@ public:
     void kill_all(const core::KillAll& action);
     void find_main(const core::FindMain& action);
     void end(const core::EndRun& action);
-    void forget(core::UnitId unit);  // its id is dead
-    void accounts_changed();         // runs that wait for one look again
+    void forget(core::UnitId unit);                    // its id is dead
+    void accounts_changed();                           // runs that wait for one look again
+    void start_next();                                 // those held look whether they may begin
+    void exits_stored() { children_.exits_stored(); }  // by the keeper
     // The last step of a shutdown, to whatever still lives. False: nothing does.
     bool signal_everything(int signal);
     // No runtime-directory is still to be removed.
     [[nodiscard]] bool is_tidy() const { return removals_ == 0; }
 
+    // ── of a manager that takes over: runs_taken_over.cpp ──
+    // What the dead manager's engine asked for and heard, without doing any of it.
+    void remember(const core::BeginRun& action, units::UnitPtr definition);
+    void remember(const core::Spawn& action, core::Result result);
+    void remember(const core::FindMain& action);
+    void remember(const core::EndRun& action);
+    void remember(const core::Event& event);
+    void remember_status(core::UnitId unit, core::RunId run, std::string text);
+    [[nodiscard]] std::string save() const;
+    // The runs have their definitions from `engine`. Throws std::invalid_argument.
+    void load(std::string_view saved, const core::Engine& engine);
+    // Takes over what is there: processes by their slots, `kept` by the keeper: pipes, rings,
+    // sockets. What had been asked for and was never begun begins now.
+    using Kept = std::map<std::uint64_t, posix::Fd>;
+    void resume(const core::Engine& engine, Kept kept);
+
     [[nodiscard]] bus::UnitFacts facts(core::UnitId unit) const;
+    [[nodiscard]] std::size_t count() const { return live_.size(); }
     [[nodiscard]] const os::Children& children() const { return children_; }
     [[nodiscard]] const os::Containment& containment() const { return containment_; }
 
@@ -93,10 +124,20 @@ private:
         bool main_found = false;                    // beside `main`: forking, MAINPID
         bool prepared = false;                      // account known, folders made, files read
         bool preparing = false;
-        bool refused = false;  // what it needs cannot be had
+        bool refused = false;       // what it needs cannot be had
+        bool finding_main = false;  // FindMain was asked for, and has not been answered
     };
 
+    static std::string mark_of(core::RunId run);
+    static bool uses_notify(const units::Service& service);
     static void no_hindrance(Live& live);
+    static core::ProcessRef& role_of(Live& live, const core::Spawn& action);
+    void forget_held(core::ProcessRef process);
+    void adopt_logs(const core::Engine& engine, Kept& kept);
+    void adopt_run(core::UnitId unit, Live& live, Kept& kept);
+    std::set<core::UnitId> adopt_processes();
+    bool adopt_process(Live& live, state::Slot& slot);
+    void go_on(core::UnitId unit, Live& live, bool has_process);
     static std::vector<HeldSpawn> take_held(Live& live);
     static std::optional<HeldSpawn> take_held(Live& live, core::ProcessRef process);
     Live* find(core::UnitId unit, core::RunId run);
@@ -106,13 +147,17 @@ private:
     void prepared(core::UnitId unit, core::RunId run, std::string error, Environment variables);
     // Now, or when those before it have been handed to a thread.
     void start_in_turn(Live& live, const HeldSpawn& spawn);
-    void start_next();
+    [[nodiscard]] bool may_start() const;
     void start(core::UnitId unit, Live& live, const HeldSpawn& held);
     void refuse(const core::Spawn& action, const char* stage, int error);
     [[nodiscard]] pid_t main_pid(core::UnitId unit, const Live& live) const;  // 0: none
     void open_ready_pipe(core::UnitId unit, Live& live);
+    void watch_ready(core::UnitId unit, Live& live, posix::Fd pipe);
     void read_ready(core::UnitId unit, core::RunId run);
-    void open_notify(core::UnitId unit, Live& live);
+    // With the keeper, if there is one.
+    void keep(core::UnitId unit, core::RunId run, init::Kind kind, int fd);
+    void drop(core::UnitId unit, core::RunId run, init::Kind kind);
+    void open_notify(core::UnitId unit, Live& live, posix::Fd there = {});
     void on_notify(core::UnitId unit, core::RunId run, const os::NotifyMessage& message,
                    const os::NotifySender& sender);
     bool may_notify(core::UnitId unit, const Live& live, const os::NotifySender& sender) const;
@@ -133,10 +178,12 @@ private:
     os::Accounts& accounts_;
     Worker& worker_;
     Places places_;
+    Estate estate_;
     Tell tell_;
     std::string invocation_prefix_;  // 16 hex, random: with the run it names the invocation
     std::unordered_map<core::UnitId, Live> live_;
     std::deque<core::ProcessRef> line_;  // whose spawns are held till it is their turn
+    std::map<core::ProcessRef, HeldSpawn> under_way_;  // a thread has them, or will
     os::Containment containment_;
     os::Children children_;
     os::MainFinder main_finder_;

@@ -14,14 +14,20 @@ namespace reeve {
 
 // ── readiness ──────────────────────────────────────────────────────────────────────────────────
 
-void Runs::open_notify(core::UnitId unit, Live& live) {
+// `there`: the socket that an earlier manager made; none: a new one.
+void Runs::open_notify(core::UnitId unit, Live& live, posix::Fd there) {
     const std::string path = places_.runtime_dir + "/notify/" + live.definition->name;
+    const auto handler = [this, unit, run = live.run](const os::NotifyMessage& m,
+                                                      const os::NotifySender& s) {
+        on_notify(unit, run, m, s);
+    };
     try {
-        live.notify = std::make_unique<os::NotifySocket>(
-            loop_, path,
-            [this, unit, run = live.run](const os::NotifyMessage& m, const os::NotifySender& s) {
-                on_notify(unit, run, m, s);
-            });
+        if (there) {
+            live.notify = std::make_unique<os::NotifySocket>(loop_, std::move(there), handler);
+            return;
+        }
+        live.notify = std::make_unique<os::NotifySocket>(loop_, path, handler);
+        keep(unit, live.run, init::Kind::notify_socket, live.notify->get());
     } catch (const std::system_error& e) {
         // It goes on without: a service that needs it will not be ready in time, and says so.
         log::warn("unit {}: cannot make its notify socket {}: {}", live.definition->name, path,
@@ -32,33 +38,61 @@ void Runs::open_notify(core::UnitId unit, Live& live) {
 void Runs::open_ready_pipe(core::UnitId unit, Live& live) {
     int ends[2];
     posix::check(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), "make the pipe of its ready-fd");
-    live.ready_read = posix::Fd{ends[0]};
     live.ready_write = posix::Fd{ends[1]};
     // The child's end blocks, as s6 gives it.
     ::fcntl(live.ready_write.get(), F_SETFL, 0);
+    keep(unit, live.run, init::Kind::ready_pipe, ends[0]);
+    watch_ready(unit, live, posix::Fd{ends[0]});
+}
+
+void Runs::watch_ready(core::UnitId unit, Live& live, posix::Fd pipe) {
+    live.ready_read = std::move(pipe);
     loop_.watch(live.ready_read.get(), EPOLLIN,
                 [this, unit, run = live.run](std::uint32_t) { read_ready(unit, run); });
 }
 
+namespace {
+
+struct ReadySaid {
+    bool newline = false, closed = false;
+};
+
+// Takes nothing out of the pipe: what it says is to be recorded before.
+ReadySaid look_into(int pipe) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) return {};
+    const posix::Fd out{ends[0]}, in{ends[1]};
+    char buffer[4096];
+    const ssize_t n = ::tee(pipe, in.get(), sizeof buffer, SPLICE_F_NONBLOCK);
+    if (n <= 0) return {false, n == 0};
+    const ssize_t got = ::read(out.get(), buffer, sizeof buffer);
+    return {got > 0 && std::find(buffer, buffer + got, '\n') != buffer + got, false};
+}
+
+}  // namespace
+
 void Runs::read_ready(core::UnitId unit, core::RunId run) {
     Live* live = find(unit, run);
     if (!live || !live->ready_read) return;
-    char buffer[256];
-    bool ready = false;
-    ssize_t n = 0;
-    while ((n = ::read(live->ready_read.get(), buffer, sizeof buffer)) > 0)
-        ready = ready || std::find(buffer, buffer + n, '\n') != buffer + n;
-    const bool closed = n == 0;  // our own copy of the write end is let go once the child has it
-    if (ready || closed) {
-        loop_.unwatch(live->ready_read.get());
-        live->ready_read = posix::Fd{};
+    const int pipe = live->ready_read.get();
+    const ReadySaid said = look_into(pipe);
+    if (said.newline) {
+        core::Notified news{};
+        news.unit = unit;
+        news.run = run;
+        news.ready = true;
+        tell_.event(news);
     }
-    if (!ready) return;
-    core::Notified news{};
-    news.unit = unit;
-    news.run = run;
-    news.ready = true;
-    tell_.event(news);
+    // Closed: our own copy of the write end is let go once the child has it.
+    if (said.newline || said.closed) {
+        loop_.unwatch(pipe);
+        live->ready_read = posix::Fd{};
+        drop(unit, run, init::Kind::ready_pipe);
+    } else {
+        char rest[4096];
+        while (::read(pipe, rest, sizeof rest) > 0) {
+        }
+    }
 }
 
 // Each unit has a socket of its own, so the path already says whose it is. A sender that is still
@@ -103,7 +137,10 @@ void Runs::on_notify(core::UnitId unit, core::RunId run, const os::NotifyMessage
         live->main_found = true;
         tell_.event(core::MainFound{unit, run});
     }
-    if (message.status) live->seldom.edit().status = *message.status;
+    if (message.status) {
+        live->seldom.edit().status = *message.status;
+        tell_.status(unit, run, *message.status);
+    }
     core::Notified news{};
     news.unit = unit;
     news.run = run;
@@ -126,6 +163,7 @@ void Runs::on_news(const os::ChildNews& news) {
 }
 
 void Runs::on(const os::Started& news) {
+    under_way_.erase(news.process);
     Live* live = find(news.process.unit, news.process.run);
     if (!live) return;
     no_hindrance(*live);
@@ -137,6 +175,7 @@ void Runs::on(const os::Started& news) {
 }
 
 void Runs::on(const os::NotStarted& news) {
+    under_way_.erase(news.process);
     Live* live = find(news.process.unit, news.process.run);
     if (!live) return;
     no_hindrance(*live);

@@ -12,8 +12,10 @@
 
 #include "daemon/console_log.hpp"
 #include "daemon/options.hpp"
+#include "daemon/os/custodian.hpp"
 #include "daemon/runner.hpp"
 #include "daemon/settings.hpp"
+#include "daemon/successor.hpp"
 #include "hal/posix/log.hpp"
 
 namespace {
@@ -48,6 +50,7 @@ private:
 
 int manage(reeve::Options options) {
     prepare_process();
+    auto custodian = reeve::os::Custodian::inherited();
     const Folders folders{options};
     std::vector<reeve::units::Problem> problems;
     const reeve::Settings settings = reeve::read_settings(options.settings_files, problems);
@@ -62,7 +65,7 @@ int manage(reeve::Options options) {
         [&console](reeve::log::Level, std::string_view line) { console.write(line); });
     int code = could_not_start;
     try {
-        reeve::Runner runner{std::move(options), settings};
+        reeve::Runner runner{std::move(options), settings, std::move(custodian)};
         code = runner.run();
     } catch (const std::exception& e) {
         reeve::log::error("cannot go on: {}", e.what());
@@ -77,6 +80,8 @@ int main(int argc, char** argv) {
     const std::vector<std::string> arguments{argv + 1, argv + argc};
     if (arguments.size() == 1 && arguments[0] == "--look-up-accounts")
         return reeve::os::Accounts::helper_main();
+    if (arguments.size() == 1 && arguments[0] == "--check-state")
+        return reeve::answer_as_successor();
     for (const auto& word : arguments) {
         if (word == "--help") return std::fputs(reeve::usage().c_str(), stdout) < 0;
         if (word == "--version") return std::puts("reeved " REEVE_VERSION) < 0;

@@ -1,0 +1,88 @@
+// The part of Definitions for a manager that takes over from a dead one.
+#include <algorithm>
+
+#include "daemon/definitions.hpp"
+#include "units/unit_archive.hpp"
+
+namespace reeve {
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+// What the engine has is in force; of the set before, what is the same has its name alone.
+template <class Set>
+Names names_of(const Set& set) {
+    return {set.begin(), set.end()};
+}
+
+units::UnitPtr find(const std::vector<units::UnitPtr>& units, std::string_view name) {
+    const auto found = std::ranges::find(
+        units, name, [](const units::UnitPtr& unit) -> std::string_view { return unit->name; });
+    return found != units.end() ? *found : nullptr;
+}
+
+}  // namespace
+
+std::string Definitions::save() const {
+    archive::Writer out;
+    out(names_of(in_force_.templates), in_force_.of_files, names_of(instances_), has_before_);
+    if (!has_before_) return out.finish();
+    out(names_of(before_.templates), before_.of_files, before_.units.masked, before_.units.bad);
+    out(before_.units.units.size());
+    for (const units::UnitPtr& unit : before_.units.units) {
+        const bool same = find(in_force_.units.units, unit->name) == unit;
+        out(same);
+        if (same)
+            out(unit->name);
+        else
+            out(unit);
+    }
+    return out.finish();
+}
+
+void Definitions::load(std::string_view saved, const core::Engine& engine) {
+    for (const core::UnitId id : engine.all()) {
+        const core::UnitView view = engine.view(id);
+        const std::string name{engine.name(id)};
+        if (view.masked) in_force_.units.masked.push_back(name);
+        if (!view.problems.empty()) in_force_.bad[name] = view.problems;
+        if (view.definition && !view.definition->transient)
+            in_force_.units.units.push_back(view.definition);
+    }
+    in_force_.units.bad = in_force_.bad;
+    archive::Reader in{saved};
+    const auto names = [&in] {
+        const auto list = in.read<Names>();
+        return std::set<std::string, std::less<>>{list.begin(), list.end()};
+    };
+    in_force_.templates = names();
+    in(in_force_.of_files);
+    instances_ = names();
+    in(has_before_);
+    if (!has_before_) return in.finish();
+    before_.templates = names();
+    in(before_.of_files, before_.units.masked, before_.units.bad);
+    before_.bad = before_.units.bad;
+    for (auto count = in.read<std::size_t>(); count > 0; --count) {
+        units::UnitPtr unit;
+        if (in.read<bool>())
+            unit = find(in_force_.units.units, in.read<std::string>());
+        else
+            in(unit);
+        if (unit) before_.units.units.push_back(std::move(unit));
+    }
+    in.finish();
+}
+
+// The other had taken this over, and died before it could be seen in a snapshot.
+void Definitions::remember(const core::ApplySet& set) {
+    DefinitionSet next;
+    next.units = set;
+    next.bad = set.bad;
+    next.templates = in_force_.templates;
+    before_ = std::exchange(in_force_, std::move(next));
+    has_before_ = true;
+}
+
+}  // namespace reeve
