@@ -4,6 +4,7 @@ from harness import BoardTest, main, scaled
 
 FLAKY = """n=$(cat {count} 2>/dev/null || echo 0); echo $((n + 1)) > {count}
 [ $n -ge {failures} ] || exit 1
+until [ -e {count}.go ]; do sleep 0.02; done
 systemd-notify --ready  # only in the run that lives
 exec sleep 1000"""
 
@@ -21,6 +22,7 @@ class LateDependency(BoardTest):
             b.target("b", "stopped")
             b.start()
             b.ctl("stop", "stopped")  # a person's word stays, whenever a comes up
+            (b.data / "count.go").touch()
             b.wait_state("b", "up")
             self.assertEqual((b.state("a"), b.starts("a")), ("up", 4))
             self.assertEqual(b.starts("b"), 1)

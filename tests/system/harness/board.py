@@ -35,9 +35,11 @@ class Outcome:
 
 
 class Board:
-    """`options` go to reeved's command line. as_nobody: an unprivileged manager without cgroups."""
+    """`options` go to reeved's command line. as_nobody: an unprivileged manager without cgroups.
+    keeper: reeve-init is started, and starts reeved; `keeper_options` are its own."""
 
-    def __init__(self, options=(), bus="none", as_nobody=False, environment=None, wrapper=()):
+    def __init__(self, options=(), bus="none", as_nobody=False, environment=None, wrapper=(),
+                 keeper=False, keeper_options=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="reeve-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.units, self.runtime = self.folder / "units", self.folder / "run"
@@ -45,6 +47,10 @@ class Board:
         self.socket = self.runtime / "bus"
         self.options, self.bus, self.as_nobody = list(options), bus, as_nobody
         self.environment, self.wrapper = environment or {}, list(wrapper)
+        self.keeper = keeper
+        if keeper:
+            self.wrapper += [os.environ["REEVE_INIT"], *keeper_options]
+            self.environment["REEVE_MANAGER"] = os.environ["REEVED"]
         self.process, self._connection, self._log = None, None, self.folder / "reeved.log"
         self.stderr = None  # None: the log
         for path, mode in ((self.units, 0o755), (self.data, 0o1777)):
@@ -91,8 +97,9 @@ class Board:
 
     def start(self):
         """Starts reeved and waits until it serves its socket."""
-        command = [*self.wrapper, os.environ["REEVED"], "--unit-path", str(self.units),
-                   "--runtime-dir", str(self.runtime), "--bus", self.bus, *self.options]
+        command = [*self.wrapper, *([] if self.keeper else [os.environ["REEVED"]]),
+                   "--unit-path", str(self.units), "--runtime-dir", str(self.runtime),
+                   "--bus", self.bus, *self.options]
         command += [] if "--user" in self.options or not self.as_nobody else ["--user"]
         if self.as_nobody and os.geteuid() == 0:
             command = ["/usr/bin/setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
@@ -119,6 +126,28 @@ class Board:
     @property
     def pid(self):
         return self.process.pid
+
+    @property
+    def manager(self):
+        """The pid of reeved; 0: there is none at this moment."""
+        if not self.keeper:
+            return self.pid
+        for child in remains.children(self.pid):
+            try:
+                with open(f"/proc/{child}/comm", encoding="ascii") as comm:
+                    if comm.read() == "reeved\n":
+                        return child
+            except OSError:
+                pass
+        return 0
+
+    def kill_manager(self, number=signal.SIGKILL):
+        """Kills reeved under its keeper, and waits until another one serves."""
+        old = self.manager
+        self._connection = None
+        os.kill(old, number)
+        wait_until(lambda: self.manager not in (0, old) and self.connection(),
+                   lambda: f"another reeved serves\n{self.log()[-6000:]}")
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -195,6 +224,19 @@ class Board:
                 return None
             self._connection = connection
         return self._connection
+
+    def patient(self, call):
+        """What `call()` returns; again when the manager dies meanwhile."""
+        def once():
+            try:
+                return (call(),)
+            except (dbus.exceptions.DBusException, AttributeError):
+                self._connection = None
+                return None
+        return wait_until(once, lambda: f"an answer\n{self.log()[-4000:]}")[0]
+
+    def stats(self):
+        return json.loads(self.patient(lambda: self.call("Stats")))
 
     def call(self, method, signature="", *arguments, timeout=DEADLINE):
         """A method of org.reeve1.Manager."""

@@ -13,10 +13,10 @@ def become_subreaper():
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def children():
-    """Pids of the children of this process, all threads'."""
+def children(parent="self"):
+    """Pids of the children of a process, of all its threads."""
     pids = set()
-    for task in pathlib.Path("/proc/self/task").iterdir():
+    for task in pathlib.Path(f"/proc/{parent}/task").iterdir():
         try:
             pids.update(map(int, (task / "children").read_text().split()))
         except FileNotFoundError:

@@ -1,0 +1,114 @@
+# ctest: label=system timeout=300
+"""The manager is killed at every store into the state that outlives it, each time it is reached in
+one scripted run, and nothing is lost."""
+import mmap
+import os
+import pathlib
+import re
+import struct
+
+from harness import BoardTest, main, scaled
+from harness.remains import descriptors
+
+SOURCE = pathlib.Path(__file__).parents[2]
+# Each point this many times: the first, the second … that it is reached.
+TIMES = scaled(2, 40)
+
+
+def points():
+    """name -> number, as the source has them."""
+    text = (SOURCE / "hal/posix/crash_point.hpp").read_text()
+    names = re.findall(r"^    (\w+)(?: = 1)?,", text.split("enum class CrashPoint")[1].split("}")[0],
+                       re.MULTILINE)
+    assert names[-1] == "end"
+    return {name: number + 1 for number, name in enumerate(names[:-1])}
+
+
+def offset_of(field):
+    """Of a field of Header, all before it being as they are in layout.hpp."""
+    sizes = {"std::uint64_t": 8, "std::uint32_t": 4, "std::int32_t": 4}
+    text = (SOURCE / "daemon/init/layout.hpp").read_text().split("struct Header {")[1]
+    at = 0
+    for kind, names in re.findall(r"^    (std::u?int\d+_t) ([\w, ]+);", text, re.MULTILINE):
+        for name in names.split(", "):
+            if name == field:
+                return at
+            at += sizes[kind]
+    raise KeyError(field)
+
+
+class Orders:
+    """Where the keeper's state says at which point the manager kills itself."""
+
+    def __init__(self, keeper):
+        state = next(fd for fd, what in descriptors(keeper).items() if "memfd:reeve" in what)
+        with open(f"/proc/{keeper}/fd/{state}", "r+b", buffering=0) as file:
+            self.memory = mmap.mmap(file.fileno(), 8192)
+        self.at = offset_of("kill_at")
+
+    def kill(self, point, skip):
+        self.memory[self.at:self.at + 8] = struct.pack("=ii", -1, skip)
+        self.memory[self.at:self.at + 4] = struct.pack("=i", point)
+
+    def is_pending(self):
+        return struct.unpack("=i", self.memory[self.at:self.at + 4])[0] != -1
+
+    def forget(self):
+        self.memory[self.at:self.at + 4] = struct.pack("=i", -1)
+
+
+class CrashPoints(BoardTest):
+    def test_every_point_of_a_run(self):
+        b = self.board(keeper=True, keeper_options=("--within", "1ms"))
+        began = f'echo "began $REEVE_UNIT $REEVE_RUN" >> {b.data}/trace'
+        b.shell("steady", f"{began}; exec sleep 1000")
+        b.shell("crashes", f"{began}; echo words; exit $((REEVE_RUN % 100 + 1))",
+                service="backoff = { first = '10ms', factor = 1.0 }")
+        b.shell("ready", f"{began}; systemd-notify --ready --status=fine; echo words; "
+                         "exec sleep 1000",
+                service="type = 'notify'\nnotify-access = 'all'\nstop = ['/bin/true']",
+                unit="after = ['steady']", more="[hal]\nlease = ['lock']\n")
+        b.unit("lock", "[device]\nclass = 'semaphore'\n")
+        b.target("steady")
+        b.start()
+        if not b.stats()["crash_points"]:
+            self.skipTest("this reeved was built without crash points")
+        b.wait_state("steady", "up")
+        orders = Orders(b.pid)
+        reached = {name: 0 for name in points()}
+        for name, point in points().items():
+            for skip in range(TIMES):
+                manager = b.manager
+                orders.kill(point, skip)
+                with self.subTest(point=name, skip=skip):
+                    self.script(b)
+                if orders.is_pending():  # it was not reached so often
+                    orders.forget()
+                    break
+                self.assertNotEqual(b.manager, manager)
+                reached[name] += 1
+        self.assertFalse([name for name, times in reached.items() if times == 0], reached)
+        self.assertEqual(b.trace().count(f"began steady {b.run('steady')}"), 1)
+        self.assertEqual(sum(line.startswith("began steady") for line in b.trace()), 1)
+        print(f"killed at {sum(reached.values())} points: {reached}", flush=True)
+
+    def script(self, b):
+        """What is asked is done once, whatever happens to the manager meanwhile."""
+        b.ctl("start", "ready")
+        b.ctl("start", "crashes")
+        before = b.patient(lambda: b.starts("crashes"))
+        self.wait_until(lambda: b.patient(lambda: b.starts("crashes")) > before + 1, b.overview)
+        b.ctl("event", "set", "word")
+        b.ctl("stop", "ready", "crashes")
+        b.ctl("event", "clear", "word")
+        self.assertEqual({n: s for n, s in b.patient(b.states).items() if n in ("ready", "crashes",
+                                                                               "steady")},
+                         {"ready": "down", "crashes": "down", "steady": "up"})
+        for unit in ("ready", "crashes"):
+            runs = [line for line in b.trace() if line.startswith(f"began {unit} ")]
+            self.assertEqual(len(runs), len(set(runs)), "a run began twice")
+            self.assertEqual(len(runs), b.patient(lambda: b.starts(unit)), "starts nobody made")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+# ctest: label=system timeout=180
+"""The manager dies, its keeper starts another, and nothing is lost: what each thing must survive."""
+import os
+import pathlib
+import re
+import signal
+
+from harness import BoardTest, main, needs_root, scaled
+
+
+class Survives(BoardTest):
+    """As root with cgroups; the class below is the same as nobody, without."""
+    options = {}
+
+    def started(self, *wanted, **options):
+        b = self.board(keeper=True, **self.options, **options)
+        return b
+
+    def test_a_running_service_is_not_touched(self):
+        b = self.started()
+        b.shell("works", b.note("began") + "; exec sleep 1000")
+        b.target("works")
+        b.start()
+        b.wait_state("works", "up")
+        pid, run = b.main_pid("works"), b.run("works")
+        for _ in range(3):
+            b.kill_manager()
+            self.assertEqual((b.state("works"), b.main_pid("works"), b.run("works")),
+                             ("up", pid, run))
+        self.assertEqual(b.trace(), ["began"])
+        b.ctl("stop", "works")
+        self.assertEqual(b.state("works"), "down")
+
+    def test_an_exit_while_nobody_manages_is_known(self):
+        b = self.started()
+        b.shell("ends", f"until [ -e {b.data}/go ]; do sleep 0.02; done; exit 7",
+                service="restart = 'no'")
+        b.start()
+        b.ctl("start", "ends")
+        os.kill(b.manager, signal.SIGSTOP)
+        pid = b.manager
+        (b.data / "go").touch()
+        self.wait_until(lambda: self.is_zombie(b, pid), "the service has ended")
+        b.kill_manager()
+        b.wait_state("ends", "failed")
+        self.assertEqual(int(b.get("ends", "Code")), 7)
+
+    def is_zombie(self, b, manager):
+        for task in os.listdir(f"/proc/{manager}/task"):
+            children = pathlib.Path(f"/proc/{manager}/task/{task}/children").read_text().split()
+            for child in children:
+                stat = pathlib.Path(f"/proc/{child}/stat").read_text()
+                if stat.rsplit(")", 1)[1].split()[0] == "Z":
+                    return True
+        return False
+
+    def test_its_end_after_that_restarts_it(self):
+        b = self.started()
+        b.shell("works", b.note("began") + "; exec sleep 1000")
+        b.target("works")
+        b.start()
+        b.wait_state("works", "up")
+        b.kill_manager()
+        run = b.run("works")
+        os.kill(b.main_pid("works"), signal.SIGKILL)
+        self.wait_until(lambda: b.run("works") > run, b.overview)
+        b.wait_state("works", "up")
+        self.assertEqual(b.trace(), ["began", "began"])
+
+    def test_readiness_told_to_nobody_counts(self):
+        b = self.started()
+        b.shell("ready", f"until [ -e {b.data}/go ]; do sleep 0.02; done; "
+                         f"systemd-notify --ready --no-block; touch {b.data}/told; exec sleep 1000",
+                service="type = 'notify'\nnotify-access = 'all'")
+        b.target("ready")
+        b.start()
+        b.wait_state("ready", "starting")
+        old = b.manager
+        os.kill(old, signal.SIGSTOP)
+        (b.data / "go").touch()
+        self.wait_until(lambda: (b.data / "told").exists(), "systemd-notify has sent")
+        b.kill_manager()
+        b.wait_state("ready", "up")
+
+    def test_waiting_and_order_go_on(self):
+        b = self.started()
+        b.shell("second", b.note("second") + "; exec sleep 1000", unit="requires = ['first']")
+        b.shell("first", b.note("first") + "; exec sleep 1000", unit="gate = ['event:go']")
+        b.target("second")
+        b.start()
+        b.wait_state("second", "waiting")
+        b.kill_manager()
+        self.assertEqual(b.states()["first"], "waiting")
+        b.ctl("event", "set", "go")
+        b.kill_manager()
+        b.wait_state("second", "up")
+        self.assertEqual(b.trace(), ["first", "second"])
+
+    def test_backoff_and_counters_go_on(self):
+        b = self.started()
+        b.shell("crashes", b.note("began") + "; exit 3",
+                service="backoff = { first = '1s', factor = 1.0 }\n"
+                        "limit = { starts = 3, within = '1h' }")
+        b.target("crashes")
+        b.start()
+        b.wait_state("crashes", "backoff")
+        b.kill_manager()
+        b.wait_state("crashes", "failed")
+        self.assertEqual(b.trace(), ["began"] * 3)
+
+    def test_a_stop_under_way_ends(self):
+        b = self.started()
+        b.shell("stays", "trap '' TERM; echo >&5; while :; do sleep 0.05; done",
+                service="type = 'notify'\nready-fd = 5\nstop-timeout = '1s'")
+        b.start()
+        b.ctl("start", "stays")
+        b.ask("Stop", "stays")
+        b.wait_state("stays", "stopping")
+        b.kill_manager()
+        b.wait_state("stays", "down")
+
+    def test_leases_are_held_and_the_queue_goes_on(self):
+        b = self.started()
+        b.unit("lock", "[device]\nclass = 'semaphore'\n")
+        for name in ("one", "two"):
+            b.shell(name, b.note(name) + "; exec sleep 1000", more="[hal]\nlease = ['lock']\n")
+        b.target("one", "two")
+        b.start()
+        b.wait_state("one", "up")
+        b.wait_state("two", "waiting")
+        b.kill_manager()
+        self.assertEqual(b.states()["two"], "waiting")
+        b.ctl("stop", "one")
+        b.wait_state("two", "up")
+        self.assertEqual(b.trace(), ["one", "two"])
+
+    def test_what_is_printed_meanwhile_is_there_once(self):
+        b = self.started()
+        b.shell("talks", "i=0; while [ $i -lt 400 ]; do echo line $i.; i=$((i + 1)); sleep 0.005; "
+                         "done; exec sleep 1000", more="[log]\nto = ['file', 'memory']\n")
+        b.start()
+        b.ctl("start", "talks")
+        for _ in range(4):
+            b.kill_manager()
+        number = lambda text: [int(n) for n in re.findall(r"line (\d+)\.", text)]
+        file = b.runtime / "log" / "talks" / "current"
+        self.wait_until(lambda: number(file.read_text())[-1:] == [399], "it has said all")
+        self.assertEqual(number(file.read_text()), list(range(400)))
+        kept = number(b.ctl("logs", "talks").out)  # as many as the ring holds
+        self.assertEqual(kept, list(range(400))[-len(kept):])
+
+    def test_a_forking_daemon_is_known_again(self):
+        b = self.started()
+        b.shell("forks", f"sleep 1000 & echo $! > {b.data}/pid",
+                service=f"type = 'forking'\npid-file = '{b.data}/pid'")
+        b.start()
+        b.ctl("start", "forks")
+        pid = b.main_pid("forks")
+        b.kill_manager()
+        self.assertEqual((b.state("forks"), b.main_pid("forks")), ("up", pid))
+        run = b.run("forks")
+        os.kill(pid, signal.SIGKILL)
+        self.wait_until(lambda: b.run("forks") > run, b.overview)
+
+    def test_a_client_that_waits_gets_its_answer(self):
+        b = self.started()
+        b.shell("slow", f"until [ -e {b.data}/go ]; do sleep 0.02; done; echo >&5; exec sleep 1000",
+                service="type = 'notify'\nready-fd = 5")
+        b.start()
+        client = b.ctl_begin("start", "slow")
+        self.wait_until(lambda: b.states().get("slow") == "starting", b.overview)
+        b.kill_manager()
+        (b.data / "go").touch()
+        out, err = client.communicate(timeout=60)
+        self.assertEqual(client.returncode, 0, out + err)
+        self.assertEqual(b.starts("slow"), 1)
+
+    def test_a_transient_unit_goes_on(self):
+        b = self.started()
+        b.start()
+        client = b.ctl_begin("run", "--wait", "--", "/bin/sh", "-c",
+                             f"until [ -e {b.data}/go ]; do sleep 0.02; done; exit 5")
+        self.wait_until(lambda: "up" in b.states().values(), b.overview)
+        b.kill_manager()
+        (b.data / "go").touch()
+        out, err = client.communicate(timeout=60)
+        self.assertEqual(client.returncode, 5, out + err)
+
+    def test_reexec(self):
+        b = self.started()
+        b.shell("works", b.note("began") + "; exec sleep 1000")
+        b.target("works")
+        b.start()
+        b.wait_state("works", "up")
+        pid = b.main_pid("works")
+        for _ in range(scaled(10, 100)):
+            old = b.manager
+            b.ctl("reexec")
+            self.assertNotEqual(b.manager, old)
+        self.assertEqual(b.patient(lambda: b.main_pid("works")), pid)
+        self.assertEqual(b.trace(), ["began"])
+        # A binary that cannot take over is refused, and nothing happens.
+        old = b.manager
+        refused = b.ctl("reexec", "--binary", "/bin/true", code=1)
+        self.assertIn("/bin/true: does not know --check-state", refused.err)
+        self.assertEqual(b.manager, old)
+
+    def test_a_shutdown_goes_on(self):
+        b = self.started()
+        b.shell("last", "trap 'sleep 0.5; exit 0' TERM; echo >&5; while :; do sleep 0.05; done",
+                service="type = 'notify'\nready-fd = 5")
+        b.target("last")
+        b.start()
+        b.wait_state("last", "up")
+        old = b.manager
+        b.signal(signal.SIGTERM)
+        self.wait_until(lambda: "stopping" in b.log(), b.overview)
+        os.kill(old, signal.SIGKILL)
+        self.assertEqual(b.wait_exit(), 0)
+
+
+@needs_root
+class SurvivesAsNobody(Survives):
+    options = {"as_nobody": True}
+
+
+if __name__ == "__main__":
+    main()
