@@ -50,6 +50,8 @@ void Runner::take_over(Ledger::Past past) {
         left = remember(queue_.front(), past.begun - 1U);
         queue_.pop_front();
     }
+    // What was told and not handled yet: the runs knew of it when it came.
+    for (const Fed& fed : queue_) runs_.remember(fed.event);
     resume();
     for (core::Action& action : left) posix::guarded("action", [&] { perform(action); });
     if (was_at_one) ledger_.done(past.done + 1);

@@ -65,10 +65,6 @@ struct Envelope {
     }
 };
 
-Nanos smaller(Nanos a, Nanos b) {
-    return a < b ? a : b;
-}
-
 // When the next manager starts, and how. Forgotten by one that was ready for long enough.
 class Deaths {
 public:
@@ -79,8 +75,8 @@ public:
         const bool came_up = ready_at != never;
         if (came_up && now - ready_at >= by.settled) *this = {};
         // One that had come up is replaced at once; so is the first that had not.
-        const Nanos delay = came_up ? 0 : delay_;
-        delay_ = came_up ? 0 : delay == 0 ? first_delay : smaller(delay * 2, most_delay);
+        const Nanos delay = came_up ? 0 : delay_ < most_delay ? delay_ : most_delay;
+        delay_ = came_up ? 0 : delay == 0 ? first_delay : delay * 2;
         unready_ = came_up ? 0 : unready_ + 1;
         times_[total_++ % by.deaths] = now;
         // The place that comes next holds the oldest of the last so many.

@@ -147,15 +147,24 @@ class Deaths(unittest.TestCase):
         with Keeper("--deaths", "32") as keeper:
             waits = []
             for _ in range(6):
-                manager = keeper.manager()
-                manager.ask("ready")
-                manager.kill()
+                keeper.manager().kill()
                 killed = time.monotonic()
                 keeper.manager().kill()
                 waits.append(time.monotonic() - killed)
             # Two deaths a round: the delays of every second are 0, 20, 80, 320, 1000, 1000 ms.
             for wait, least in zip(waits, (0, 0.02, 0.08, 0.32, 1.0)):
                 self.assertGreaterEqual(wait, least)
+
+    def test_one_that_had_come_up_is_replaced_at_once(self):
+        with Keeper("--deaths", "32") as keeper:
+            for _ in range(6):
+                keeper.manager().kill()  # so the next would wait
+            manager = keeper.manager()
+            manager.ask("ready")
+            manager.kill()
+            killed = time.monotonic()
+            keeper.manager()
+            self.assertLess(time.monotonic() - killed, 0.3, "not the 640 ms that were due")
 
     def test_each_level_is_tried_then_it_gives_up(self):
         with Keeper("--deaths", "2") as keeper:

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
 #include <vector>
 
 namespace reeve::os {
@@ -15,6 +16,7 @@ public:
         piece.time = ++time_;
         piece.run = run;
         piece.length = static_cast<std::uint32_t>(bytes.size());
+        piece.offset = std::exchange(taken_, taken_ + bytes.size());
         piece.stream = stream;
         piece.fresh = fresh;
         lines_.feed(piece, 0, bytes, dropped, emit_);
@@ -26,7 +28,7 @@ public:
 
 private:
     LineAssembler lines_;
-    std::uint64_t time_ = 0;
+    std::uint64_t time_ = 0, taken_ = 0;
     LineAssembler::Emit emit_ = [this](const LogLine& line) {
         seen.emplace_back(line.text);
         times.push_back(line.time);

@@ -1,6 +1,7 @@
 # ctest: label=system timeout=300
 """The manager is killed at every store into the state that outlives it, each time it is reached in
 one scripted run, and nothing is lost."""
+import itertools
 import mmap
 import os
 import pathlib
@@ -58,6 +59,8 @@ class Orders:
 
 
 class CrashPoints(BoardTest):
+    numbers = itertools.count()
+
     def test_every_point_of_a_run(self):
         b = self.board(keeper=True, keeper_options=("--within", "1ms"))
         began = f'echo "began $REEVE_UNIT $REEVE_RUN" >> {b.data}/trace'
@@ -99,6 +102,8 @@ class CrashPoints(BoardTest):
         before = b.patient(lambda: b.starts("crashes"))
         self.wait_until(lambda: b.patient(lambda: b.starts("crashes")) > before + 1, b.overview)
         b.ctl("event", "set", "word")
+        b.shell("changes", f"# {next(self.numbers)}")
+        b.ctl("apply")
         b.ctl("stop", "ready", "crashes")
         b.ctl("event", "clear", "word")
         self.assertEqual({n: s for n, s in b.patient(b.states).items() if n in ("ready", "crashes",
