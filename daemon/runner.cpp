@@ -519,6 +519,7 @@ std::string Runner::stats() const {
     for (const auto& [state, count] : states) by_state.add(state, count);
     return JsonObject{}
         .add("version", REEVE_VERSION)
+        .add("pid", static_cast<std::uint64_t>(::getpid()))
         .add("units", std::uint64_t{all.size()})
         .add_raw("states", by_state.str())
         .add("events", events_handled_)

@@ -18,7 +18,7 @@ esac
 
 programs=$PWD/build/release
 board=
-manager=
+keeper=  # with all that it started
 
 title() { printf '\n\033[1m%s\033[0m\n' "$*" | if [ -t 1 ]; then cat; else sed 's/\x1b\[[0-9]*m//g'; fi; }
 show() { echo "\$ reevectl $*"; reevectl "$@" || [ $? = 3 ]; }  # 3: something waits; so it should
@@ -38,13 +38,13 @@ wait_for() {
 build() {
     local log
     need_packages "${build_packages[@]}"
-    if [ -x "$programs/reeved" ] && ! [ -w build/release ]; then
+    if [ -x "$programs/reeve-init" ] && [ -x "$programs/reeved" ] && ! [ -w build/release ]; then
         return 0  # another user's tree: use what was built there
     fi
     log=$(mktemp)
     title "Building Reeve in build/release"
     if ! { cmake -S . -B build/release -G Ninja -DCMAKE_BUILD_TYPE=Release &&
-        cmake --build build/release --target reeved reevectl; } >"$log" 2>&1; then
+        cmake --build build/release --target reeve_init reeved reevectl; } >"$log" 2>&1; then
         tail -n 40 "$log" >&2
         rm -f "$log"
         fail "the build failed"
@@ -57,20 +57,20 @@ start_board() {
     trap stop_board EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    # The folder goes when the manager has ended, whoever ended it.
+    # The folder goes when all has ended, whoever ended it. reeve-init starts the manager.
     setsid sh -c 'board=$1; shift; "$@" >"$board/reeved.log" 2>&1; rm -rf "$board"' sh "$board" \
-        "$programs/reeved" --unit-path "$PWD/packaging/demo" --runtime-dir "$board" \
+        "$programs/reeve-init" --unit-path "$PWD/packaging/demo" --runtime-dir "$board" \
         --socket "$board/bus" --bus none --target board </dev/null >/dev/null 2>&1 &
-    manager=$!
+    keeper=$!
     wait_for "the board is up" reevectl is-active heartbeat
 }
 
 stop_board() {
     local status=$?
     trap - EXIT
-    if [ -n "$manager" ] && kill -0 "$manager" 2>/dev/null; then
+    if [ -n "$keeper" ] && kill -0 "$keeper" 2>/dev/null; then
         reevectl shutdown --now >/dev/null 2>&1 || true
-        wait "$manager" || true
+        wait "$keeper" || true
     fi
     exit $status
 }
@@ -110,6 +110,20 @@ show_semaphore() {
 }
 holds_bus() { reevectl device who i2c-bus | grep -q read-; }
 
+show_survival() {
+    local manager before
+    title "5. The manager itself is killed: another goes on, and the services notice nothing"
+    manager=$(manager_pid)
+    before=$(pid_of heartbeat)
+    echo "\$ kill -KILL $manager  # reeved"
+    kill -KILL "$manager"
+    show status  # asks until there is an answer
+    [ "$(manager_pid)" != "$manager" ] || fail "manager $manager is still there"
+    [ "$(pid_of heartbeat)" = "$before" ] || fail "heartbeat did not live on"
+    echo "manager $manager is gone, $(manager_pid) has its place; heartbeat is still process $before"
+}
+manager_pid() { reevectl stats --json | grep -Eo '"pid": *[0-9]+' | grep -Eo '[0-9]+' | head -n 1; }
+
 build
 start_board
 title "1. The board is up; reporter waits"
@@ -117,6 +131,7 @@ show status
 show_crash
 show_event
 show_semaphore
+show_survival
 
 if [ -n "$stay" ]; then
     trap - EXIT
@@ -128,9 +143,9 @@ if [ -n "$stay" ]; then
     exit 0
 fi
 
-title "5. Everything stops"
+title "6. Everything stops"
 show shutdown --now
-wait "$manager" || fail "reeved ended with exit code $?"
+wait "$keeper" || fail "reeve-init ended with exit code $?"
 [ ! -e "$board" ] || fail "$board is left"
-manager=
+keeper=
 echo "nothing is left running"

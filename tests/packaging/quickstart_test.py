@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "tests" / "system"))
 from harness import LONG, main, wait_until  # noqa: E402
 from harness import remains  # noqa: E402
 
-BUILT = (ROOT / "build/release/reeved").exists()
+BUILT = all((ROOT / "build/release" / name).exists() for name in ("reeve-init", "reeved"))
 
 
 @unittest.skipUnless(BUILT or LONG, "build/release is not built; tests/run.sh builds it")
@@ -40,6 +40,11 @@ class QuickStart(unittest.TestCase):
         self.assertEqual(len(reads), 6, told)
         # one after the other, never mixed
         self.assertIn(reads, (["IMU"] * 3 + ["barometer"] * 3, ["barometer"] * 3 + ["IMU"] * 3))
+        died, successor, heartbeat = re.search(
+            r"manager (\d+) is gone, (\d+) has its place; heartbeat is still process (\d+)",
+            told).groups()
+        self.assertNotEqual(died, successor)
+        self.assertRegex(told, rf"heartbeat +up +.* {heartbeat} ")
         self.assertIn("nothing is left running", told)
 
     def test_as_whoever_runs_the_tests_twice(self):
