@@ -122,6 +122,7 @@ TEST(RequestsMemory, ReplayedAreAsTheyWereAtAnyMoment) {
     EXPECT_TRUE(good);
 }
 
+// "Journaled under the caller's id before anything happens;"
 TEST(RequestsMemory, AskedAgainWithTheirIdGetTheOneAnswer) {
     Legacy legacy;
     std::uint64_t first = 0;

@@ -73,6 +73,8 @@ class Apply(BoardTest):
         self.assertIn("! edited  restarts", told)
 
     def test_restart_is_for_those_that_run_with_an_older_definition(self):
+        """"what runs keeps its old one until its next start (listed as stale) unless asked to restart
+        (`apply --restart [UNIT…]`: what is stale, from this apply or an earlier one)"."""
         self.b.shell("edited", "exec sleep 2000")
         self.b.ctl("apply", "--no-restart")
         self.assertEqual(self.pids_now(), self.pids)
@@ -91,6 +93,8 @@ class Apply(BoardTest):
         self.assertIn("2000", self.words_of("edited"))
 
     def test_rollback_is_to_the_set_before_and_back_again(self):
+        """"`rollback` is an apply of the set before the last that changed anything: the same
+        definitions, whatever the files say by now"."""
         self.b.ctl("rollback", code=1)  # nothing was applied before
         self.b.shell("edited", "exec sleep 2000")
         self.b.shell("added", "exec sleep 1000")
@@ -113,7 +117,19 @@ class Apply(BoardTest):
         self.assertIn("added", self.b.states())
         self.assertNotIn("~", self.b.ctl("apply").out)
 
+    def test_rollback_leaves_an_instance_that_was_asked_for_since(self):
+        """"an instance of a template that was first asked for since then keeps its own"."""
+        self.b.shell("worker@", "exec sleep 1000")
+        self.b.ctl("apply")
+        self.b.shell("edited", "exec sleep 2000")
+        self.b.ctl("apply")
+        self.b.ctl("start", "worker@7")
+        pid = self.b.main_pid("worker@7")
+        self.assertNotIn("worker@7", self.b.ctl("rollback").out)
+        self.assertEqual((self.b.state("worker@7"), self.b.main_pid("worker@7")), ("up", pid))
+
     def test_a_folder_that_cannot_be_read_changes_nothing(self):
+        """"A folder that cannot be read refuses an apply, as a bad file does."."""
         folder = self.b.units / "edited.toml.d"
         folder.symlink_to(folder)  # nobody can read that, not even root
         told = self.b.ctl("apply", code=1)

@@ -9,7 +9,13 @@ from harness import BoardTest, main, needs_root, scaled
 
 
 class Survives(BoardTest):
-    """As root with cgroups; the class below is the same as nobody, without."""
+    """As root with cgroups; the class below is the same as nobody, without.
+
+    "Of each unit, in the journal (outliving.md), so that it outlives the manager: `asked` (none, up,
+    down; by whom), `kept`, `bounce` (restart asked, not yet gone), state, run, result, the counters of
+    back-off and limit, for each `binds-to` the run it is bound to." Field by field:
+    tests/core/support/simulator.cpp. "Manager's death and re-exec: §2."
+    """
     options = {}
 
     def started(self, *wanted, **options):
