@@ -104,6 +104,8 @@ public:
     }
 
 private:
+    friend struct KeeperProbe;  // of a test
+
     void prepare() {
         ::syscall(SYS_close_range, 3U, ~0U, 0U);
         place_ = place();
@@ -320,19 +322,20 @@ private:
         packet.count = 0;
         Envelope envelope{&packet, sizeof packet, sizeof envelope.control};
         const ssize_t got = ::recvmsg(socket_, &envelope.header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        if (got == 0) hang_up();
         if (got < 0 && errno == ECONNRESET)
             return true;  // it died without reading all; ours follow
         if (got < 0) trouble("hear the manager");
-        if (got <= 0) return false;
+        if (got < 0) return false;
+        if (got == 0) hang_up();  // it has gone, or said nothing: that may come with descriptors
         const cmsghdr* c = CMSG_FIRSTHDR(&envelope.header);
         // Nothing but descriptors was allowed to come with it.
         const size_t fds = c != nullptr ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
-        const size_t bytes =
-            packet.type == Message::reexec ? packet.count : packet.count * sizeof(uint64_t);
-        if (static_cast<size_t>(got) != offsetof(Packet, keys) + bytes) packet.type = Message{};
-        act_on(packet, envelope.fds(), fds);
-        return true;
+        const uint64_t bytes = packet.type == Message::reexec
+                                   ? packet.count
+                                   : uint64_t{packet.count} * sizeof(uint64_t);
+        if (static_cast<uint64_t>(got) != offsetof(Packet, keys) + bytes) packet.type = Message{};
+        if (got > 0 || fds > 0) act_on(packet, envelope.fds(), fds);
+        return got > 0;
     }
 
     void act_on(const Packet& packet, const int* fds, size_t fd_count) {

@@ -7,13 +7,15 @@ fuzzer=$1
 corpus=$2
 name=$(basename "$fuzzer")
 here=$(dirname "$0")
-seconds=${REEVE_FUZZ_SECONDS:-30}
+seconds=${REEVE_FUZZ_SECONDS:-30}  # four fuzzers, one after the other: two minutes
+longest=4096
+case $name in keeper_fuzz) longest=160 ;; esac  # a row of steps
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/corpus" "$work/found"
 [ ! -d "$corpus" ] || cp -R "$corpus/." "$work/corpus"
-set -- -max_len=4096 -timeout=60 -rss_limit_mb=2048 -print_final_stats=1 \
+set -- -max_len="$longest" -timeout=60 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="$work/found/"
 [ ! -f "$here/$name.dict" ] || set -- "$@" -dict="$here/$name.dict"
 
@@ -40,11 +42,10 @@ if [ "${REEVE_LONG:-}" != 1 ]; then
 else
     case $name in
     unit_file_fuzz) wanted=17000000 ;;
-    notify_fuzz | journal_fuzz) wanted=5000000 ;;
     *) wanted=5000000 ;;
     esac
     wanted=${REEVE_FUZZ_RUNS:-$wanted}
-    cores=$(nproc)
+    cores=${REEVE_FUZZ_JOBS:-$(nproc)}
     # In rounds, so that progress can be seen and no process lives for hours.
     while [ "$total" -lt "$wanted" ]; do
         left=$(((wanted - total + cores - 1) / cores))
