@@ -1,6 +1,6 @@
 // Whatever bytes the state holds: what is read back is what those bytes say, or they are refused.
-// The first byte says where the rest goes: into the region of a journal as it is, or, as one that
-// damages can hardly hit upon a checksum, behind it.
+// The first byte says where the rest goes: into the region of a journal as it is, or, as damage can
+// hardly hit upon a checksum, behind it; up to an engine that takes over and goes on.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,6 +15,7 @@
 #include "daemon/journal/journal.hpp"
 #include "daemon/journal/record.hpp"
 #include "daemon/journal/snapshot.hpp"
+#include "tests/fuzz/engine_story.hpp"
 #include "units/unit_archive.hpp"
 
 namespace {
@@ -108,6 +109,104 @@ std::string whole_region(std::string_view bytes) {
     return out;
 }
 
+// With the checksum that it should have.
+std::string summed(std::string bytes) {
+    const std::uint64_t sum = archive::checksum(bytes);
+    for (unsigned shift = 0; shift < 64; shift += 8)
+        bytes.push_back(static_cast<char>(sum >> shift));
+    return bytes;
+}
+
+std::string snapshot_of(const core::Engine& engine) {
+    return to_bytes(journal::Snapshot{engine.definitions(), engine.save(), "devices", "runs"});
+}
+core::Engine engine_of(const std::string& bytes) {
+    const auto snapshot = journal::snapshot_from_bytes(bytes);
+    return core::Engine::load({}, snapshot.definitions, snapshot.engine);
+}
+
+// All that is asked of an engine; it goes through bytes as it is.
+void look_at(const core::Engine& engine, core::TimePoint now) {
+    for (const core::UnitId id : engine.all()) {
+        static_cast<void>(engine.view(id));
+        static_cast<void>(engine.why(id, now));
+        static_cast<void>(engine.goes_with(id));
+    }
+    static_cast<void>(engine.events());
+}
+
+struct Told {
+    core::Event event;
+    core::TimePoint at;
+    std::size_t actions;
+};
+
+constexpr int most_events = 48;
+
+// An engine lives through events; one that has its snapshot and what it was told since is the same.
+void story(std::string_view bytes) {
+    fuzz::Bytes in{bytes};
+    fuzz::Story story{in.byte()};
+    core::Engine engine;
+    core::TimePoint now{std::chrono::seconds{1}};
+    story.hear(engine.handle(story.units(), now));
+    std::string snapshot = snapshot_of(engine);
+    std::vector<Told> told;
+    for (int i = 0; i < most_events && !in.empty(); ++i) {
+        now = fuzz::Story::later(in, now, engine);
+        auto event = story.event(in);
+        const auto actions = engine.handle(event, now);
+        story.hear(actions);
+        told.push_back({std::move(event), now, actions.size()});
+        if (in.byte() < 8) {
+            snapshot = snapshot_of(engine);
+            told.clear();
+        }
+    }
+    look_at(engine, now);
+    auto again = engine_of(snapshot);
+    require(snapshot_of(again) == snapshot);
+    for (const Told& each : told) require(again.handle(each.event, each.at).size() == each.actions);
+    require(again.save() == engine.save() && again.next_deadline() == engine.next_deadline());
+}
+
+// What an engine saved, changed in places, with a good checksum: refused, or lived with.
+void changed(std::string_view bytes) {
+    fuzz::Bytes in{bytes};
+    fuzz::Story story{in.byte()};
+    core::Engine engine;
+    core::TimePoint now{std::chrono::seconds{1}};
+    story.hear(engine.handle(story.units(), now));
+    for (int before = in.byte() % 24; before > 0; --before) {
+        now = fuzz::Story::later(in, now, engine);
+        story.hear(engine.handle(story.event(in), now));
+    }
+    std::string saved = engine.save();
+    saved.resize(saved.size() - sizeof(std::uint64_t));
+    for (int changes = in.byte() % 8; changes >= 0; --changes) {
+        const std::size_t at = (in.byte() * 256U + in.byte()) % saved.size();
+        saved[at] = static_cast<char>(in.byte());
+    }
+    auto next = core::Engine::load({}, engine.definitions(), summed(std::move(saved)));
+    look_at(next, now);
+    for (int after = 0; after < 16 && !in.empty(); ++after) {
+        now = fuzz::Story::later(in, now, next);
+        story.hear(next.handle(story.event(in), now));
+    }
+    look_at(next, now);
+    static_cast<void>(snapshot_of(next));
+}
+
+// A whole snapshot as it comes, but for the checksum of the engine's part.
+void taken_over(std::string_view bytes) {
+    const auto snapshot = journal::snapshot_from_bytes(bytes);
+    std::string saved = snapshot.engine;
+    saved.resize(saved.size() - std::min(saved.size(), sizeof(std::uint64_t)));
+    const auto engine = core::Engine::load({}, snapshot.definitions, summed(std::move(saved)));
+    look_at(engine, core::TimePoint{});
+    static_cast<void>(snapshot_of(engine));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -122,6 +221,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             case 'w': region(memory, whole_region(rest)); break;
             case 'e': event(rest); break;
             case 'u': unit(rest); break;
+            case 'g': story(rest); break;
+            case 'c': changed(rest); break;
+            case 't': taken_over(rest); break;
             default: snapshot(rest); break;
         }
     } catch (const std::invalid_argument&) {
