@@ -137,7 +137,15 @@ std::optional<std::vector<std::string>> list_folder(const std::string& path, std
         return std::nullopt;
     }
     std::vector<std::string> names;
-    while (const dirent* entry = ::readdir(folder.get())) names.emplace_back(entry->d_name);
+    errno = 0;  // of readdir, as a part of the names is no list
+    while (const dirent* entry = ::readdir(folder.get())) {
+        names.emplace_back(entry->d_name);
+        errno = 0;
+    }
+    if (errno != 0) {
+        error = error_text(errno);
+        return std::nullopt;
+    }
     std::ranges::sort(names);
     return names;
 }
