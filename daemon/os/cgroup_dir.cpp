@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -18,6 +19,7 @@
 
 #include "daemon/os/proc_file.hpp"
 #include "hal/posix/check.hpp"
+#include "hal/posix/log.hpp"
 
 namespace reeve::os {
 
@@ -93,17 +95,25 @@ int CgroupDir::events_fd() {
     return events_.get();
 }
 
+// A second look, as no event may come that would ask for one.
 CgroupDir::Events CgroupDir::read_events() {
-    std::optional<std::string> text;
-    if (events_) {
-        char buffer[128];
-        const auto n = ::pread(events_.get(), buffer, sizeof buffer, 0);
-        if (n > 0) text.emplace(buffer, static_cast<std::size_t>(n));
-    } else {
-        text = read_at(dir_.get(), "cgroup.events");
+    int error = 0;
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        std::optional<std::string> text;
+        if (events_) {
+            char buffer[128];
+            const auto n = ::pread(events_.get(), buffer, sizeof buffer, 0);
+            if (n > 0) text.emplace(buffer, static_cast<std::size_t>(n));
+        } else {
+            text = read_at(dir_.get(), "cgroup.events");
+        }
+        if (text)
+            return {number_after(*text, "populated") != 0, number_after(*text, "frozen") != 0};
+        error = errno;
+        if (error == ENOENT || error == ENODEV) return {false, false};  // gone is empty
     }
-    if (!text) return {errno == EMFILE || errno == ENFILE, false};  // cannot be told: not empty
-    return {number_after(*text, "populated") != 0, number_after(*text, "frozen") != 0};
+    log::warn("cgroup {}: cannot see whether it is empty: {}", name_, std::strerror(error));
+    return {true, false};
 }
 
 // Looks first: a write takes the lock of all cgroups.
@@ -127,6 +137,9 @@ void CgroupDir::signal(int signal, pid_t except) const {
         std::vector<std::pair<pid_t, posix::Fd>> held;
         for (std::size_t i = from; i < std::min(from + batch, listed.size()); ++i) {
             const auto pidfd = static_cast<int>(::syscall(SYS_pidfd_open, listed[i], 0));
+            if (pidfd == -1 && errno != ESRCH)
+                log::warn("cgroup {}: cannot signal process {}: {}", name_, listed[i],
+                          std::strerror(errno));
             held.emplace_back(listed[i], posix::Fd{pidfd});
         }
         std::vector<pid_t> still = members();

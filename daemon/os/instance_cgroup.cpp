@@ -7,11 +7,13 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "daemon/os/cgroup_dir.hpp"
 #include "daemon/os/cgroup_place.hpp"
 #include "daemon/os/clone_probe.hpp"
 #include "daemon/os/proc_file.hpp"
+#include "hal/posix/check.hpp"
 
 namespace reeve::os {
 
@@ -35,9 +37,14 @@ InstanceCgroup InstanceCgroup::none(std::string reason) {
 }
 
 InstanceCgroup InstanceCgroup::make(const std::string& instance) {
-    const auto mounts = read_whole("/proc/self/mountinfo");
-    const auto own = read_whole("/proc/self/cgroup");
-    const auto place = mounts && own ? own_cgroup(*mounts, *own) : std::nullopt;
+    std::string mounts, own;
+    for (auto [path, text] :
+         {std::pair{"/proc/self/mountinfo", &mounts}, {"/proc/self/cgroup", &own}}) {
+        auto read = read_whole(path);
+        if (!read) return none(std::string{"cannot read "} + path + ": " + std::strerror(errno));
+        *text = std::move(*read);
+    }
+    const auto place = own_cgroup(mounts, own);
     if (!place) return none("no cgroup v2 is mounted");
 
     InstanceCgroup made;
@@ -48,12 +55,14 @@ InstanceCgroup InstanceCgroup::make(const std::string& instance) {
     if (!made.parent_) return none("cannot open " + place->folder + ": " + std::strerror(errno));
     try {
         CgroupDir dir{made.parent_.get(), made.name_};
-        made.dir_ = posix::Fd{::fcntl(dir.get(), F_DUPFD_CLOEXEC, 3)};
+        made.dir_ = posix::Fd{posix::check(::fcntl(dir.get(), F_DUPFD_CLOEXEC, 3),
+                                           "keep a descriptor of the cgroup")};
     } catch (const std::system_error& e) {
+        remove_cgroup(made.parent_.get(), made.name_);
         return none(std::string{"cannot "} + e.what());
     }
     if (::faccessat(made.dir_.get(), "cgroup.procs", W_OK, 0) == -1) {
-        return none(made.folder_ + " is not ours to use");
+        return none(made.folder_ + " is not ours to use: " + std::strerror(errno));
     }
     count_oom_kills(made.dir_.get());
     return made;

@@ -10,7 +10,11 @@
 namespace reeve::posix {
 
 std::optional<std::string> read_at(int folder, const char* path) {
-    const Fd fd{::openat(folder, path, O_RDONLY | O_CLOEXEC)};
+    int opened = -1;
+    do {
+        opened = ::openat(folder, path, O_RDONLY | O_CLOEXEC);
+    } while (opened == -1 && errno == EINTR);
+    const Fd fd{opened};
     if (!fd) return std::nullopt;
     std::string text;
     for (;;) {
