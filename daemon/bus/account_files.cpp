@@ -1,8 +1,11 @@
 #include "daemon/bus/account_files.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 
+#include "hal/posix/log.hpp"
 #include "hal/posix/read_file.hpp"
 
 namespace reeve::bus {
@@ -21,7 +24,11 @@ std::vector<std::string> split(std::string_view text, char separator) {
 
 // None when there is no such file.
 std::vector<std::string> lines_of(const std::string& path) {
-    return split(posix::read_whole(path).value_or(""), '\n');
+    const auto text = posix::read_whole(path);
+    if (!text && errno != ENOENT)
+        log::warn("bus: cannot read {}: {}; who is named there has no access", path,
+                  std::strerror(errno));
+    return split(text.value_or(""), '\n');
 }
 
 std::optional<std::uint32_t> number(std::string_view text) {

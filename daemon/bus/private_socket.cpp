@@ -127,9 +127,13 @@ void PrivateSocket::accept_all() {
     for (int i = 0; i < 16; ++i) {
         posix::Fd client{::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
         if (!client) {
+            if (errno == EINTR || errno == EAGAIN) return;
+            if (!is_short_) log::warn("bus: cannot let a client in: {}", std::strerror(errno));
+            is_short_ = true;
             if (errno == EMFILE || errno == ENFILE) turn_away();
             return;
         }
+        is_short_ = false;
         add(std::move(client));
     }
 }
@@ -157,7 +161,14 @@ void PrivateSocket::add(posix::Fd socket) {
             sd_event_source_set_enabled(reaper_.get(), SD_EVENT_ONESHOT);
         });
     } catch (const std::system_error& e) {
-        log::debug("bus: client of uid {}: {}", caller.uid, e.what());  // gone before it began
+        const bool gone = e.code() == std::errc::connection_reset ||
+                          e.code() == std::errc::broken_pipe ||
+                          e.code() == std::errc::not_connected;
+        if (gone) {
+            log::debug("bus: client of uid {}: {}", caller.uid, e.what());  // before it began
+        } else {
+            log::warn("bus: a client of uid {} is sent away: {}", caller.uid, e.what());
+        }
     }
 }
 

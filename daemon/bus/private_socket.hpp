@@ -44,6 +44,7 @@ private:
     std::list<Peer> peers_;
     std::uint64_t last_id_ = 0;
     bool keeps_ = false;
+    bool is_short_ = false;  // the last client was not let in; said once
     posix::SourcePtr incoming_, pause_, reaper_;
 };
 
