@@ -1,5 +1,7 @@
 #include "daemon/settings.hpp"
 
+#include <cerrno>
+#include <cstring>
 #include <functional>
 
 #include "daemon/process_plan.hpp"
@@ -162,8 +164,10 @@ private:
     }
 
     // A file that does not exist is no problem: a board need not have a locale.
-    void read_file(const units::Entry&, const std::string& path) {
+    void read_file(const units::Entry& entry, const std::string& path) {
         const auto text = posix::read_whole(path);
+        if (!text && errno != ENOENT)
+            complain(entry, "environment", path + ": cannot be read: " + std::strerror(errno));
         for (auto& [name, value] : parse_environment_file(text.value_or("")))
             settings_.environment[name] = value;
     }
@@ -201,7 +205,8 @@ Settings read_settings(const std::vector<std::string>& files,
     for (const auto& file : files) {
         const auto text = posix::read_whole(file);
         if (!text) {
-            problems.push_back({units::Severity::error, file, 0, 0, "", "cannot be read"});
+            problems.push_back({units::Severity::error, file, 0, 0, "",
+                                std::string{"cannot be read: "} + std::strerror(errno)});
             continue;
         }
         const auto document = units::parse_document(*text);

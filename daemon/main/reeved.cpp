@@ -2,6 +2,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 
 #include <cstdio>
@@ -34,7 +35,8 @@ class Folders {
 public:
     explicit Folders(const reeve::Options& options)
         : runtime_{options.runtime_dir},
-          own_{options.private_runtime && ::access(runtime_.c_str(), F_OK) == -1} {}
+          own_{options.private_runtime && ::access(runtime_.c_str(), F_OK) == -1 &&
+               errno == ENOENT} {}
     Folders(const Folders&) = delete;
     Folders& operator=(const Folders&) = delete;
     ~Folders() {
