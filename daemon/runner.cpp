@@ -115,7 +115,8 @@ std::map<std::string, std::uint32_t> devices_of(const core::ApplySet& set) {
 
 }  // namespace
 
-Runner::Runner(Options options, Settings settings, std::unique_ptr<os::Custodian> custodian)
+Runner::Runner(Options options, Settings settings, std::unique_ptr<os::Custodian> custodian,
+               core::TimePoint began)
     : options_{std::move(options)},
       settings_{std::move(settings)},
       custodian_{std::move(custodian)},
@@ -149,7 +150,8 @@ Runner::Runner(Options options, Settings settings, std::unique_ptr<os::Custodian
              },
              [this](core::UnitId unit, core::RunId run, const std::string& text) {
                  note_status(unit, run, text);
-             }}} {
+             }}},
+      began_{began} {
     loop_.set_timer_handler([this] { feed(core::TimePassed{}); });
     handle_signals();
     if (custodian_) watch_keeper();
@@ -184,11 +186,13 @@ int Runner::run() {
     log::info("reeved " REEVE_VERSION " {}; {}", options_.system ? "of the system" : "of a user",
               runs_.containment().describe());
     if (!custodian_) log::info("not started by reeve-init: if the manager dies, its state is lost");
+    const core::TimePoint fetched = now();
     if (auto past = ledger_.recover())
-        take_over(std::move(*past));
+        take_over(std::move(*past), fetched);
     else
         boot();
     if (custodian_) custodian_->ready();
+    if (attached_) attached();
     ::malloc_trim(0);  // the documents of the files are gone; what lies between them is not
     const int ended = loop_.run();
     const int code = exit_code_.value_or(ended);
@@ -542,6 +546,7 @@ std::string Runner::stats() const {
         .add("keeper", custodian_ != nullptr)
         .add("generation", std::uint64_t{custodian_ ? custodian_->header().generation : 0})
         .add("crash_points", posix::has_crash_points)
+        .add_raw("taken_over", attached_ ? attached_->json() : "null")
         .str();
 }
 

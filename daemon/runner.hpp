@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "daemon/attach_time.hpp"
 #include "daemon/bus/backend.hpp"
 #include "daemon/bus/bus.hpp"
 #include "daemon/core/engine.hpp"
@@ -26,8 +27,9 @@ namespace reeve {
 class Runner final : public bus::Backend {
 public:
     // Makes the folders and sockets; throws std::system_error when it cannot. `custodian`: what
-    // reeve-init gave us; null without it.
-    Runner(Options options, Settings settings, std::unique_ptr<os::Custodian> custodian);
+    // reeve-init gave us; null without it. `began`: main() did.
+    Runner(Options options, Settings settings, std::unique_ptr<os::Custodian> custodian,
+           core::TimePoint began);
     ~Runner() override;
 
     // Loads the units, starts the target, runs until shutdown. Returns the exit code of reeved.
@@ -93,7 +95,7 @@ private:
     void on(const core::Removed& action);
 
     // runner_taken_over.cpp
-    void take_over(Ledger::Past past);
+    void take_over(Ledger::Past past, core::TimePoint fetched);
     std::vector<core::Action> remember(const Fed& fed, std::size_t done = SIZE_MAX);
     void remember(const core::Action& action);
     void remembers(const core::Spawn& action);
@@ -123,6 +125,7 @@ private:
     void tend_keeper();
     void keeper_has_gone();
     void resume();
+    void attached();
     [[nodiscard]] journal::Snapshot snapshot() const;
     void restore(const journal::Snapshot& snapshot);
 
@@ -148,6 +151,8 @@ private:
     Runs runs_;
     std::unique_ptr<bus::Bus> bus_;
     std::deque<Fed> queue_;
+    std::optional<AttachTime> attached_;            // none: there was nothing to take over
+    core::TimePoint began_;                         // main() did
     std::map<core::UnitId, std::string> hindered_;  // by an account, and why
     std::set<core::UnitId> lacking_;                // descriptors to start with, as the log said
     bool keeper_busy_ = false;

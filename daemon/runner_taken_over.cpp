@@ -29,7 +29,13 @@ std::string own_binary() {
 
 }  // namespace
 
-void Runner::take_over(Ledger::Past past) {
+void Runner::take_over(Ledger::Past past, core::TimePoint fetched) {
+    using Part = AttachTime::Part;
+    attached_.emplace(
+        core::TimePoint{std::chrono::microseconds{custodian_->header().died_at / 1000}});
+    attached_->ends(Part::begin, began_);
+    attached_->ends(Part::fetch, fetched);
+    attached_->ends(Part::recover, now());
     gates_.stand_still();
     restore(past.snapshot);
     for (auto& entry : past.since) {
@@ -52,10 +58,21 @@ void Runner::take_over(Ledger::Past past) {
     }
     // What was told and not handled yet: the runs knew of it when it came.
     for (const Fed& fed : queue_) runs_.remember(fed.event);
+    attached_->ends(Part::replay, now());
     resume();
     for (core::Action& action : left) posix::guarded("action", [&] { perform(action); });
     if (was_at_one) ledger_.done(past.done + 1);
     pump();
+}
+
+void Runner::attached() {
+    attached_->ends(AttachTime::Part::resume, now());
+    std::string parts;
+    for (std::size_t i = 0; i < AttachTime::names.size(); ++i)
+        parts +=
+            fmt::format("{}{} {} us", i > 0 ? ", " : "", AttachTime::names[i], attached_->us(i));
+    log::info("taken over: {} units, {} runs, {} us after the death of the one before ({})",
+              engine_.all().size(), runs_.count(), attached_->total_us(), parts);
 }
 
 // Handles it again. Gives the actions from `done` on; those before are remembered, and so is a
@@ -196,12 +213,12 @@ void Runner::keeper_has_gone() {
 // What is so, now that it is known what the other knew.
 void Runner::resume() {
     runs_.resume(engine_, std::move(kept_));
+    attached_->ends(AttachTime::Part::adopt, now());
     gates_.resume();
     if (by_reexec_) bus_->came_up_by_reexec();
     bus_->resume();
     accounts_.refresh();  // then check_accounts(): until then what hindered is what is known
     if (complete_) on(*complete_);
-    log::info("taken over: {} units, {} runs", engine_.all().size(), runs_.count());
 }
 
 // ── the whole, in a snapshot ───────────────────────────────────────────────────────────────────

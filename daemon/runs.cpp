@@ -163,7 +163,7 @@ void Runs::begin(const core::BeginRun& action, units::UnitPtr definition) {
 void Runs::equip(core::UnitId unit, Live& live) {
     const units::UnitFile& definition = *live.definition;
     live.cgroup = containment_.enter(unit, definition.name, live.run, mark_of(live.run));
-    live.pipes = logs_.begin_run(unit, definition.name, live.run, *definition.log);
+    logs_.begin_run(unit, definition.name, live.run, *definition.log);
     if (uses_notify(*definition.service)) open_notify(unit, live);
     if (definition.service->ready_fd >= 0) open_ready_pipe(unit, live);
 }
@@ -352,8 +352,13 @@ void Runs::start(core::UnitId unit, Live& live, const HeldSpawn& held) {
                   to_string(held.action.phase));
     if (plan.argv.empty() || plan.argv[0].empty()) return refuse(held.action, "command", EINVAL);
     if (facts.account && !command->as_root) plan.identity = facts.account->identity;
-    plan.out = live.pipes.out;
-    plan.err = live.pipes.err;
+    try {
+        const auto pipes = logs_.pipes(unit);
+        plan.out = pipes.out;
+        plan.err = pipes.err;
+    } catch (const std::system_error& e) {
+        return refuse(held.action, e.what(), 0);
+    }
     plan.cgroup = live.cgroup;
     plan.join_by_hand = containment_.join_by_hand();
     if (held.action.phase == units::Phase::main && live.ready_write) {

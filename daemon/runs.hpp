@@ -113,7 +113,6 @@ private:
         core::RunId run{};
         units::UnitPtr definition;
         int cgroup = -1;
-        os::Logs::Pipes pipes;
         std::unique_ptr<os::NotifySocket> notify;
         posix::Fd ready_read;
         posix::Fd ready_write;

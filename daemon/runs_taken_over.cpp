@@ -182,7 +182,7 @@ void Runs::adopt_logs(const core::Engine& engine, Kept& kept) {
 void Runs::adopt_run(core::UnitId unit, Live& live, Kept& kept) {
     const std::string& name = live.definition->name;
     live.cgroup = containment_.adopt(unit, name, live.run, mark_of(live.run));
-    live.pipes = logs_.adopt_run(unit, name, live.run, *live.definition->log);
+    logs_.adopt_run(unit, name, live.run, *live.definition->log);
     const auto taken = [&](init::Kind kind) {
         const auto found = kept.find(key_of(unit, live.run, kind));
         return found != kept.end() ? std::move(found->second) : posix::Fd{};

@@ -14,6 +14,7 @@
 #include "daemon/console_log.hpp"
 #include "daemon/options.hpp"
 #include "daemon/os/custodian.hpp"
+#include "daemon/os/loop.hpp"
 #include "daemon/runner.hpp"
 #include "daemon/settings.hpp"
 #include "daemon/successor.hpp"
@@ -51,6 +52,7 @@ private:
 };
 
 int manage(reeve::Options options) {
+    const auto began = reeve::os::Loop::now();
     prepare_process();
     auto custodian = reeve::os::Custodian::inherited();
     const Folders folders{options};
@@ -67,7 +69,7 @@ int manage(reeve::Options options) {
         [&console](reeve::log::Level, std::string_view line) { console.write(line); });
     int code = could_not_start;
     try {
-        reeve::Runner runner{std::move(options), settings, std::move(custodian)};
+        reeve::Runner runner{std::move(options), settings, std::move(custodian), began};
         code = runner.run();
     } catch (const std::exception& e) {
         reeve::log::error("cannot go on: {}", e.what());

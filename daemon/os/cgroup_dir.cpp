@@ -87,6 +87,14 @@ CgroupDir::CgroupDir(int parent, std::string name) : name_{std::move(name)} {
     if (!dir_) throw std::system_error{errno, std::generic_category(), "open cgroup " + name_};
 }
 
+CgroupDir CgroupDir::open(int parent, std::string name) {
+    CgroupDir there;
+    there.name_ = std::move(name);
+    constexpr int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    there.dir_ = posix::Fd{::openat(parent, there.name_.c_str(), flags)};
+    return there;
+}
+
 int CgroupDir::events_fd() {
     if (!events_) {
         events_ = posix::Fd{check(::openat(dir_.get(), "cgroup.events", O_RDONLY | O_CLOEXEC),

@@ -22,6 +22,8 @@ public:
     // Makes the folder `name` in `parent`, or opens the one that is there. Throws
     // std::system_error.
     CgroupDir(int parent, std::string name);
+    // The folder that is there; none (false) if it is not.
+    static CgroupDir open(int parent, std::string name);
 
     // True: the folder was not there before, so nothing is in it, and it is not frozen.
     [[nodiscard]] bool made() const noexcept { return made_; }

@@ -12,7 +12,9 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <system_error>
+#include <unordered_set>
 
 #include "daemon/os/cgroup_dir.hpp"
 #include "daemon/os/cgroup_place.hpp"
@@ -35,8 +37,8 @@ constexpr int kill_rounds = 50;         // of killing by hand, one a turn of the
 struct Containment::Impl {
     struct Unit {
         core::RunId run{};
-        CgroupDir cgroup;  // none: process groups
-        std::uint64_t oom_kills_before = 0;
+        CgroupDir cgroup;                                  // none: process groups
+        std::optional<std::uint64_t> oom_kills_before{0};  // none: noted at the folder
         bool watched = false;  // somebody waits to hear that it is empty
         bool entered = false;  // false: idle, kept for the next run
         bool killed = false;   // cgroup.kill was written to it
@@ -48,6 +50,7 @@ struct Containment::Impl {
     std::map<core::UnitId, Unit> units;
     std::map<RunTracker::Key, CgroupDir> left;  // none in it: process groups
     std::deque<core::UnitId> idle;
+    std::optional<std::unordered_set<std::string>> there;  // folders, while runs are adopted
     RunTracker tracker;
     bool look_deferred = false;
     int looks_while_unsettled = 0;
@@ -112,26 +115,44 @@ struct Containment::Impl {
         }
     }
 
-    // The folder that a manager before us made for the run: see open_cgroup().
-    void find_cgroup(Unit& unit, const std::string& name, core::RunId run) {
+    // The folder that a manager before us made for the run: see open_cgroup(). Services have nobody
+    // meanwhile, so what can wait is left for later: to thaw it, to read its note.
+    void find_cgroup(core::UnitId id, Unit& unit, const std::string& name, core::RunId run) {
         if (!instance) return;
+        if (!there) {
+            const auto names = folders();
+            there.emplace(names.begin(), names.end());
+        }
         const auto own = name + "+" + std::to_string(static_cast<std::uint64_t>(run));
-        const bool apart = ::faccessat(instance.get(), own.c_str(), F_OK, 0) == 0;
+        const std::string& folder = there->contains(own) ? own : name;
         try {
-            unit.cgroup = CgroupDir{instance.get(), apart ? own : name};
-            unit.cgroup.thaw();
+            if (there->contains(folder)) unit.cgroup = CgroupDir::open(instance.get(), folder);
+            if (!unit.cgroup) unit.cgroup = CgroupDir{instance.get(), folder};
             unit.killed = !unit.cgroup.made();  // perhaps it was, which cannot be seen
+            unit.oom_kills_before.reset();
+            defer([this, id, run] {
+                if (Unit* const now = find(id, run); now && now->cgroup) now->cgroup.thaw();
+            });
         } catch (const std::system_error& e) {
             log::warn("cannot {}: its processes are told by their mark", e.what());
         }
     }
 
-    [[nodiscard]] bool is_held(const std::string& folder) const {
-        const auto has = [&](const CgroupDir& cgroup) { return cgroup && cgroup.name() == folder; };
-        return std::any_of(units.begin(), units.end(),
-                           [&](const auto& entry) { return has(entry.second.cgroup); }) ||
-               std::any_of(left.begin(), left.end(),
-                           [&](const auto& entry) { return has(entry.second); });
+    // Of all units and earlier runs, in our folder.
+    [[nodiscard]] std::vector<std::string> folders() const {
+        const posix::Fd own{::openat(instance.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+        return subfolders(own.get());
+    }
+
+    [[nodiscard]] std::unordered_set<std::string> held() const {
+        std::unordered_set<std::string> names;
+        for (const auto& [id, unit] : units) {
+            if (unit.cgroup) names.insert(unit.cgroup.name());
+        }
+        for (const auto& [key, cgroup] : left) {
+            if (cgroup) names.insert(cgroup.name());
+        }
+        return names;
     }
 
     void hold_left(const RunTracker::Key& key, const std::string& folder) {
@@ -342,7 +363,7 @@ int Containment::enter(core::UnitId unit, std::string_view name, core::RunId run
     entry.entered = true;
     if (entry.cgroup) {
         entry.oom_kills_before = entry.cgroup.oom_kills();
-        if (entry.oom_kills_before != 0) entry.cgroup.set_note(entry.oom_kills_before);
+        if (entry.oom_kills_before != 0) entry.cgroup.set_note(*entry.oom_kills_before);
     } else {
         m.tracker.add({unit, run}, mark);
     }
@@ -355,14 +376,10 @@ int Containment::adopt(core::UnitId unit, std::string_view name, core::RunId run
     leave(unit);
     std::erase(m.idle, unit);
     Impl::Unit& entry = m.units[unit] = {};
-    m.find_cgroup(entry, escape_cgroup_name(name), run);
+    m.find_cgroup(unit, entry, escape_cgroup_name(name), run);
     entry.run = run;
     entry.entered = true;
-    if (entry.cgroup) {
-        entry.oom_kills_before = entry.cgroup.note();
-    } else {
-        m.tracker.add({unit, run}, mark, 0);
-    }
+    if (!entry.cgroup) m.tracker.add({unit, run}, mark, 0);
     return entry.cgroup.get();
 }
 
@@ -371,11 +388,12 @@ void Containment::adopt_rest(const std::vector<std::pair<core::UnitId, std::stri
     if (!m.instance) return;
     std::map<std::string, core::UnitId, std::less<>> by_folder;
     for (const auto& [unit, name] : units) by_folder.emplace(escape_cgroup_name(name), unit);
-    const posix::Fd folder{::openat(m.instance.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    for (const std::string& name : subfolders(folder.get())) {
+    m.there.reset();
+    const auto held = m.held();
+    for (const std::string& name : m.folders()) {
         const auto plus = std::min(name.find('+'), name.size());
         const auto unit = by_folder.find(name.substr(0, plus));
-        if (unit == by_folder.end() || m.is_held(name)) continue;
+        if (unit == by_folder.end() || held.contains(name)) continue;
         std::uint64_t run = 0;
         if (plus < name.size())
             std::from_chars(name.data() + plus + 1, name.data() + name.size(), run);
@@ -494,8 +512,10 @@ bool Containment::contains(core::UnitId unit, core::RunId run, pid_t pid) const 
 
 bool Containment::oom_killed(core::UnitId unit) const {
     const auto found = impl_->units.find(unit);
-    return found != impl_->units.end() && found->second.cgroup &&
-           found->second.cgroup.oom_kills() > found->second.oom_kills_before;
+    if (found == impl_->units.end() || !found->second.cgroup) return false;
+    const auto& before = found->second.oom_kills_before;
+    const CgroupDir& cgroup = found->second.cgroup;
+    return cgroup.oom_kills() > (before ? *before : cgroup.note());
 }
 
 void Containment::after_reap() {

@@ -51,8 +51,9 @@ struct Channel {
     FileSink::Place place;  // empty folder: no file
     std::shared_ptr<LogRing> ring;
     LogWriter::JobPtr job;
-    std::uint64_t run = 0;  // of the present run
-    posix::Fd out, err;     // write ends of the present run
+    std::uint64_t run = 0;                  // of the present run
+    posix::Fd out, err;                     // write ends of the present run
+    bool out_due = false, err_due = false;  // to be opened when they are needed
     std::list<Source> sources;
 };
 
@@ -76,6 +77,8 @@ struct Logs::Impl : std::enable_shared_from_this<Logs::Impl> {
         if (options.drop) options.drop(unit, core::RunId{run}, kind);
     }
     void readable(const Source& source, std::uint32_t events);
+    bool hold_open(const Source& source);
+    bool open_due(Channel& channel, posix::Fd& end, bool& due);
     std::uint64_t take(const Source& source, std::uint64_t most);
     std::uint64_t discard(const Source& source, std::uint64_t most);
     void remove(const Source& source);
@@ -211,7 +214,22 @@ posix::Fd Logs::Impl::writing_end(Channel& channel, std::uint64_t run, LogStream
 }
 
 void Logs::Impl::readable(const Source& source, std::uint32_t events) {
-    if (take(source, bytes_per_turn) == 0 && (events & EPOLLHUP) != 0) remove(source);
+    if (take(source, bytes_per_turn) > 0 || (events & EPOLLHUP) == 0) return;
+    if (!hold_open(source)) remove(source);
+}
+
+// Processes of its run may still come, though none has it now. False: it is not to be held.
+bool Logs::Impl::hold_open(const Source& source) {
+    Channel& channel = source.channel;
+    if (source.run != channel.run) return false;
+    if (source.stream == LogStream::out) return open_due(channel, channel.out, channel.out_due);
+    return open_due(channel, channel.err, channel.err_due);
+}
+
+bool Logs::Impl::open_due(Channel& channel, posix::Fd& end, bool& due) {
+    if (!std::exchange(due, false)) return false;
+    end = writing_end(channel, channel.run, &end == &channel.out ? LogStream::out : LogStream::err);
+    return true;
 }
 
 std::uint64_t Logs::Impl::take(const Source& source, std::uint64_t most) {
@@ -332,6 +350,7 @@ Logs::Pipes Logs::begin_run(core::UnitId unit, std::string_view name, core::RunI
     Channel& channel = impl_->channel(unit, name, spec);
     channel.out = {};
     channel.err = {};
+    channel.out_due = channel.err_due = false;
     channel.run = static_cast<std::uint64_t>(run);
     if (!spec.file && !spec.memory) return {};
     channel.out = impl_->add_source(channel, channel.run, LogStream::out);
@@ -361,14 +380,21 @@ void Logs::adopt_pipe(core::UnitId unit, std::string_view name, const units::Log
     impl_->watch(channel, std::move(pipe), static_cast<std::uint64_t>(run), stream, true);
 }
 
-Logs::Pipes Logs::adopt_run(core::UnitId unit, std::string_view name, core::RunId run,
-                            const units::LogSpec& spec) {
+void Logs::adopt_run(core::UnitId unit, std::string_view name, core::RunId run,
+                     const units::LogSpec& spec) {
     Channel& channel = impl_->channel(unit, name, spec);
     channel.run = static_cast<std::uint64_t>(run);
-    if (!spec.file && !spec.memory) return {};
-    channel.out = impl_->writing_end(channel, channel.run, LogStream::out);
-    if (!spec.join_stderr) channel.err = impl_->writing_end(channel, channel.run, LogStream::err);
-    return {channel.out.get(), spec.join_stderr ? channel.out.get() : channel.err.get()};
+    channel.out_due = spec.file || spec.memory;
+    channel.err_due = channel.out_due && !spec.join_stderr;
+}
+
+Logs::Pipes Logs::pipes(core::UnitId unit) {
+    const auto found = impl_->channels.find(unit);
+    if (found == impl_->channels.end()) return {};
+    Channel& channel = found->second;
+    impl_->open_due(channel, channel.out, channel.out_due);
+    impl_->open_due(channel, channel.err, channel.err_due);
+    return {channel.out.get(), channel.err ? channel.err.get() : channel.out.get()};
 }
 
 void Logs::end_run(core::UnitId unit) {
@@ -377,6 +403,7 @@ void Logs::end_run(core::UnitId unit) {
     Channel& channel = found->second;
     channel.out = {};
     channel.err = {};
+    channel.out_due = channel.err_due = false;
     for (auto next = channel.sources.begin(); next != channel.sources.end();) {
         const Source& source = *next++;
         pollfd state{source.pipe.get(), POLLIN, 0};

@@ -61,10 +61,14 @@ public:
     // The read end of a pipe of a run, in progress or over. It goes when all writers have.
     void adopt_pipe(core::UnitId unit, std::string_view name, const units::LogSpec& spec,
                     core::RunId run, LogStream stream, posix::Fd pipe);
-    // A run is in progress: as begin_run(), with new write ends of the pipes that were adopted.
-    // Where there is none to be had, a new pipe is made, and said.
-    Pipes adopt_run(core::UnitId unit, std::string_view name, core::RunId run,
-                    const units::LogSpec& spec);
+    // A run is in progress.
+    void adopt_run(core::UnitId unit, std::string_view name, core::RunId run,
+                   const units::LogSpec& spec);
+
+    // Of the present run of a unit, as begin_run() gave them. Of one that was adopted the write
+    // ends are opened now; where there is none to be had, a new pipe is made, and said. Throws
+    // std::system_error.
+    Pipes pipes(core::UnitId unit);
 
     // Takes what is still in the pipes. What processes left over from the run print goes on being
     // logged until they have closed them.

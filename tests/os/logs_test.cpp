@@ -429,7 +429,8 @@ TEST(LogsKept, ARunInProgressGoesOnWithTheNextOne) {
     logs.adopt_pipe(web, "web", {}, core::RunId{6}, LogStream::err, kept.give("1 6 2"));
     logs.adopt_pipe(web, "web", {}, core::RunId{7}, LogStream::out, kept.give("1 7 1"));
     logs.adopt_pipe(web, "web", {}, core::RunId{7}, LogStream::err, kept.give("1 7 2"));
-    const auto pipes = logs.adopt_run(web, "web", core::RunId{7}, {});
+    logs.adopt_run(web, "web", core::RunId{7}, {});
+    const auto pipes = logs.pipes(web);
     ASSERT_GE(pipes.out, 0);
     ASSERT_GE(pipes.err, 0);
     EXPECT_EQ(::fcntl(pipes.out, F_GETFL) & O_NONBLOCK, 0) << "as a child expects it";
@@ -448,12 +449,37 @@ TEST(LogsKept, ARunInProgressGoesOnWithTheNextOne) {
     EXPECT_EQ(kept.names(), "1 0 3, ");
 }
 
+// A program that closes its outputs ends nothing: what the run starts later has them.
+TEST(LogsKept, APipeThatNobodyHoldsIsHeldForTheRun) {
+    Kept kept;
+    Loop loop;
+    {
+        Logs logs{loop, kept.options()};
+        logs.begin_run(web, "web", core::RunId{7}, {});
+    }
+    const Told told;
+    Logs logs{loop, kept.options()};
+    for (const auto& [stream, name] :
+         {std::pair{LogStream::out, "1 7 1"}, std::pair{LogStream::err, "1 7 2"}})
+        logs.adopt_pipe(web, "web", {}, core::RunId{7}, stream, kept.give(name));
+    logs.adopt_run(web, "web", core::RunId{7}, {});
+    settle(loop);
+    EXPECT_EQ(kept.names(), "1 7 1, 1 7 2, ");
+    put(logs.pipes(web).err, "x\n");
+    settle(loop);
+    EXPECT_EQ(timeless(contents(logs.read({}))), "web[7] x\n");
+    EXPECT_EQ(told.count("no stderr pipe"), 0U);
+    logs.end_run(web);
+    EXPECT_EQ(kept.names(), "1 0 3, ");
+}
+
 TEST(LogsKept, APipeThatWasNotKeptIsMadeAnewAndSaid) {
     Kept kept;
     Loop loop;
     const Told told;
     Logs logs{loop, kept.options()};
-    const auto pipes = logs.adopt_run(web, "web", core::RunId{7}, {});
+    logs.adopt_run(web, "web", core::RunId{7}, {});
+    const auto pipes = logs.pipes(web);
     EXPECT_EQ(told.count("no stdout pipe of run 7"), 1U);
     EXPECT_EQ(kept.names(), "1 7 1, 1 7 2, ");
     put(pipes.out, "x\n");
