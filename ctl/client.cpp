@@ -168,10 +168,12 @@ struct Client::Impl {
     unsigned generation = 0;  // of the connection: what was sent over an older one is lost
     bool was_ready = false;   // a manager has been there
     std::optional<Clock::time_point> lost_since;
+    posix::SlotPtr probe;
 
     int connect();
     void lost(int error, const sigset_t* mask);
     void send(Pending& pending);
+    void ask_for_life();
     int take_reply(Pending& pending);
     int turn(Clock::time_point until, const sigset_t* mask);
     int exchange(std::vector<Pending>& pending, unsigned& sent_over, Clock::time_point until,
@@ -203,6 +205,7 @@ int Client::Impl::connect() {
 
 // Throws when it is not worth trying again; else waits a moment.
 void Client::Impl::lost(int error, const sigset_t* mask) {
+    probe.reset();
     bus.reset();
     const auto now = Clock::now();
     if (!lost_since) lost_since = now;
@@ -237,6 +240,26 @@ void Client::Impl::send(Pending& pending) {
         sd_bus_call_async(bus.get(), &slot, raw, on_reply, &pending, patience_of(request, elapsed)),
         "send a D-Bus call");
     pending.slot.reset(slot);
+}
+
+// Comes after the requests. Its answer tells that the manager has heard them all and lives on: the
+// next loss is another one. An answer to a request may take for ever.
+void Client::Impl::ask_for_life() {
+    sd_bus_message* raw = nullptr;
+    const char* destination = place.bus.empty() ? nullptr : api::bus_name;
+    check_sd(sd_bus_message_new_method_call(bus.get(), &raw, destination, api::path::manager,
+                                            "org.freedesktop.DBus.Peer", "Ping"),
+             "make a D-Bus call");
+    const posix::MessagePtr message{raw};
+    const auto on_answer = [](sd_bus_message* answer, void* self, sd_bus_error*) {
+        if (sd_bus_message_is_method_error(answer, nullptr) == 0)
+            static_cast<Impl*>(self)->lost_since.reset();
+        return 0;
+    };
+    sd_bus_slot* slot = nullptr;
+    check_sd(sd_bus_call_async(bus.get(), &slot, raw, on_answer, this, UINT64_MAX),
+             "send a D-Bus call");
+    probe.reset(slot);
 }
 
 // 0, or ENOTCONN: the answer says that nobody was there to answer.
@@ -288,6 +311,7 @@ int Client::Impl::exchange(std::vector<Pending>& pending, unsigned& sent_over,
         for (Pending& one : pending) {
             if (!one.request->answered) send(one);
         }
+        if (lost_since) ask_for_life();
         sent_over = generation;
     }
     const int result = turn(until, mask);

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import signal
+import time
 
 from harness import BoardTest, main, needs_root, scaled
 
@@ -180,6 +181,24 @@ class Survives(BoardTest):
         out, err = client.communicate(timeout=60)
         self.assertEqual(client.returncode, 0, out + err)
         self.assertEqual(b.starts("slow"), 1)
+
+    def test_a_client_waits_through_many_deaths(self):
+        b = self.started(keeper_options=("--within", "1ms"))
+        b.shell("works", "exec sleep 1000")
+        b.target("works")
+        b.start()
+        b.wait_state("works", "up")
+        client = b.ctl_begin("wait", "works")
+        # Longer than it would look for a manager that does not come back.
+        end = time.monotonic() + 6
+        while time.monotonic() < end:
+            self.wait_until(lambda: b.stats()["pending_requests"] > 0 or client.poll() is not None,
+                            "it waits")
+            b.kill_manager()
+        self.assertIsNone(client.poll(), client.poll() and client.communicate())
+        b.ctl("stop", "works")
+        out, err = client.communicate(timeout=60)
+        self.assertEqual(client.returncode, 0, out + err)
 
     def test_a_transient_unit_goes_on(self):
         b = self.started()
