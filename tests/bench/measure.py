@@ -132,6 +132,8 @@ def one_round(peer, n, restart_count, out):
         settle(own)
         private, pss = memory(own)
         note(f'private {n} kB', private)
+        if peer.keeper_pids():
+            note(f'private {n} kB, keeper', memory(peer.keeper_pids())[0])
         note(f'pss {n} kB', pss)
         if n == 100:
             before = switches(own)
@@ -171,6 +173,8 @@ def empty_round(peer, out):
     settle(peer.own_pids())
     private, pss = memory(peer.own_pids())
     out.setdefault('private 0 kB', []).append(private)
+    if peer.keeper_pids():
+        out.setdefault('private 0 kB, keeper', []).append(memory(peer.keeper_pids())[0])
     out.setdefault('pss 0 kB', []).append(pss)
     peer.stop()
 

@@ -15,6 +15,7 @@ class Programs:
         self.empty = os.path.join(bench, 'bench_empty')
         self.reeved = os.path.join(build, 'reeved')
         self.reevectl = os.path.join(build, 'reevectl')
+        self.reeve_init = os.path.join(build, 'reeve-init')
 
 
 def children_of(pid):
@@ -78,6 +79,10 @@ class Supervisor:
         """The supervisor's own processes, whose memory counts."""
         return [self.process.pid]
 
+    def keeper_pids(self):
+        """Those of own_pids() whose memory is told apart."""
+        return []
+
     def status_command(self):
         """Asks for the state of s0; None: there is nothing to ask."""
         return None
@@ -132,6 +137,30 @@ class Reeve(Supervisor):
 
     def status_command(self):
         return [self.programs.reevectl, '--socket', self.folder + '/run/bus', 'is-active', 's0']
+
+
+class KeptReeve(Reeve):
+    """reeved under its keeper, reeve-init: both count."""
+    name = 'kept-reeve'
+
+    def start(self):
+        os.environ['REEVE_MANAGER'] = self.programs.reeved
+        self.spawn([self.programs.reeve_init, '--unit-path', self.folder + '/units',
+                    '--runtime-dir', self.folder + '/run', '--target', 'bench', '--log-level',
+                    'warn'])
+
+    def managers(self):
+        def is_one(pid):
+            with open(f'/proc/{pid}/comm') as comm:
+                return comm.read() == 'reeved\n'
+        return [pid for pid in children_of(self.process.pid) if is_one(pid)]
+
+    def own_pids(self):
+        managers = self.managers()
+        return managers and [self.process.pid, *managers]
+
+    def keeper_pids(self):
+        return [self.process.pid]
 
 
 class Dinit(Supervisor):
@@ -263,7 +292,7 @@ def works(peer):
 
 
 def available(programs, folder, dinit):
-    peers = [BareLoop(programs, folder), Reeve(programs, folder)]
+    peers = [BareLoop(programs, folder), Reeve(programs, folder), KeptReeve(programs, folder)]
     missing = []
     dinit = dinit or shutil.which('dinit')
     if dinit:

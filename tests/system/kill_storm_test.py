@@ -1,22 +1,23 @@
 # ctest: label=system timeout=300
-"""The manager is killed at random moments under load: no service is restarted or signalled for it,
-no start doubled, no exit lost, no line lost or doubled."""
+"""The manager is killed, or gives way, at random moments under load: no service is restarted or
+signalled for it, no start doubled, no exit code lost, no line lost or doubled."""
 import collections
 import os
 import random
 import re
-import signal
 import time
 
 from harness import BoardTest, main, scaled
 
-SERVICES, KILLS = scaled((40, 40), (200, 500))
+SERVICES, KILLS, REEXECS = scaled((40, 40, 10), (200, 500, 100))
+WAITS = 5
 TALKERS = 4
 
 
 class KillStorm(BoardTest):
-    """Of the services a third crashes again and again, with a code that its run gives; the others
-    stay. Truth is what the services wrote themselves."""
+    """Of the services a third crashes again and again, with a code that its run gives; some of them
+    have a stop-post, which notes the code that the manager knows. The others stay. Truth is what
+    the services wrote themselves."""
 
     def setUp(self):
         super().setUp()
@@ -28,17 +29,19 @@ class KillStorm(BoardTest):
         # No shell builtin tells pids of its own faster than $$.
         began = f'echo "began $REEVE_UNIT $REEVE_RUN $$" >> {b.data}/trace'
         names = [f"s{i:03}" for i in range(SERVICES)]
-        crash = set(names[::3])
+        crash, tells = set(names[::3]), set(names[::12])
         for name in names:
             if name in crash:
-                script = (f"{began}; sleep 0.0$((REEVE_RUN % 7)); "
+                script = (f"trap '' TERM; {began}; sleep 0.0$((REEVE_RUN % 7)); "
                           f'echo "ends $REEVE_UNIT $REEVE_RUN" >> {b.data}/trace; '
                           "exit $((REEVE_RUN % 100 + 1))")
             else:
                 script = (f"trap 'echo \"told $REEVE_UNIT $REEVE_RUN\" >> {b.data}/trace; exit 0' TERM "
                           f"HUP INT USR1 USR2; {began}; while :; do sleep 1000 & wait; done")
+            post = (f"stop-post = [['/bin/sh', '-c', 'echo post $REEVE_UNIT $REEVE_RUN $EXIT_CODE "
+                    f"$EXIT_STATUS >> {b.data}/trace']]\n" if name in tells else "")
             b.shell(name, script, service="backoff = { first = '20ms', factor = 1.0 }\n"
-                                          "restart = 'always'")
+                                          "restart = 'always'\n" + post)
         for i in range(TALKERS):
             b.shell(f"talks{i}", "i=0; while :; do echo line $i.; i=$((i + 1)); sleep 0.002; done",
                     more="[log]\nto = ['file']\nmax-size = '64MiB'\n")
@@ -48,24 +51,21 @@ class KillStorm(BoardTest):
             b.wait_state(name, "up")
         return b, sorted(crash), sorted(set(names) - crash)
 
-    def kill_many(self, b, steady):
-        waiting = b.ctl_begin("wait", steady[0])
+    def often(self, b, count, end):
+        """Ends the manager again and again with `end`, while clients ask for this and that."""
         back = []
-        for _ in range(KILLS):
+        for _ in range(count):
             time.sleep(self.random.random() * 0.05)  # the moment is the test
             verb, unit = self.random.choice(("stop", "start")), f"talks{TALKERS - 1}"
             asked = b.ctl_begin(verb, unit) if self.random.random() < 0.2 else None
             begun = time.monotonic()
-            b.kill_manager()
+            end()
             back.append(time.monotonic() - begun)
             if asked:
                 out, err = asked.communicate(timeout=120)
                 self.assertEqual(asked.returncode, 0, out + err)
-        self.assertIsNone(waiting.poll(), "a client that waits still waits")
-        waiting.terminate()
-        waiting.communicate()
         back.sort()
-        print(f"killed {KILLS} times, {SERVICES} services; serves again after "
+        print(f"{count} times, {SERVICES} services; serves again after "
               f"{back[len(back) // 2] * 1e3:.1f} ms (median), {back[-1] * 1e3:.1f} ms (worst), "
               "as a client sees it", flush=True)
 
@@ -74,10 +74,13 @@ class KillStorm(BoardTest):
             b.ask("Stop", name)
         for name in crash:
             b.wait_state(name, "down")
-        began, ended, told = (collections.defaultdict(list) for _ in range(3))
+        began, ended, told, posts = (collections.defaultdict(list) for _ in range(4))
         for line in b.trace():
-            word, unit, run = line.split()[:3]
-            {"began": began, "ends": ended, "told": told}[word][unit].append(int(run))
+            word, unit, run, *rest = line.split()
+            if word == "post":
+                posts[unit].append((int(run), *rest))
+            else:
+                {"began": began, "ends": ended, "told": told}[word][unit].append(int(run))
         for name in steady:
             self.assertEqual((len(began[name]), told[name]), (1, []), f"{name} was disturbed")
             self.assertEqual(b.state(name), "up")
@@ -86,10 +89,34 @@ class KillStorm(BoardTest):
             self.assertEqual(sorted(set(runs)), runs, f"{name}: a run began twice")
             self.assertEqual(len(runs), b.starts(name), f"{name}: starts that nobody made")
             self.assertGreater(len(runs), 2, "it does crash")
-        # Every end that a unit came to by itself was seen, with its code.
-        seen = re.findall(r"unit (s\d+): (?:up|starting) -> backoff \(exit code (\d+)\)", b.log())
+        self.judge_codes(b, crash, ended, posts)
+
+    def judge_codes(self, b, crash, ended, posts):
+        """Each end is known, with the code that the run gave itself."""
+        code = lambda run: run % 100 + 1
+        for name in crash:
+            last = b.run(name)
+            if last not in ended[name]:  # stopped before it came to its first line
+                continue
+            self.assertEqual((int(b.get(name, "Code")), int(b.get(name, "Signal"))),
+                             (code(last), 0), f"{name}: the end of run {last}")
+        self.assertTrue(any(posts.values()), "some tell of each end")
+        for name, told in posts.items():
+            # A command that was under way when the manager died is not begun again.
+            of_ends = [each for each in told if each[0] in ended[name]]
+            self.assertEqual(of_ends, [(run, "exited", str(code(run))) for run in ended[name]],
+                             f"{name}: ends as the manager knows them")
         self.assertNotIn("unknown", b.log())
-        return sum(len(r) for r in ended.values()), len(seen)
+
+    def judge_waits(self, b, waits):
+        """Those who have waited all the time hear of the end in the end."""
+        for unit, client in waits.items():
+            self.assertIsNone(client.poll(), f"who waits for {unit} still waits: "
+                                             f"{client.poll() and client.communicate()}")
+        for unit, client in waits.items():
+            b.ctl("stop", unit)
+            out, err = client.communicate(timeout=60)
+            self.assertEqual((client.returncode, unit in out), (0, True), out + err)
 
     def judge_lines(self, b):
         for i in range(TALKERS - 1):
@@ -100,14 +127,31 @@ class KillStorm(BoardTest):
             self.assertEqual(told, list(range(len(told))), f"{name}: lines lost or doubled")
             self.assertGreater(len(told), 20)
 
-    def test_killed_under_load(self):
+    def survives(self, count, end):
         b, crash, steady = self.storm()
+        waits = {unit: b.ctl_begin("wait", unit) for unit in steady[:WAITS]}
         try:
-            self.kill_many(b, steady)
+            self.often(b, count, lambda: end(b))
             self.judge(b, crash, steady)
             self.judge_lines(b)
+            self.judge_waits(b, waits)
         except AssertionError as error:
             raise AssertionError(f"REEVE_SEED={self.seed}: {error}") from error
+        finally:
+            for client in waits.values():
+                client.kill()
+                client.communicate()
+
+    def test_killed_under_load(self):
+        self.survives(KILLS, lambda b: b.kill_manager())
+
+    def test_gives_way_under_load(self):
+        def give_way(b):
+            old = b.manager
+            b.ctl("reexec")
+            self.assertNotEqual(b.patient(lambda: b.stats() and b.manager), old)
+
+        self.survives(REEXECS, give_way)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from harness import BoardTest, main, scaled
 from harness.remains import descriptors
 
 CYCLES = scaled(300, 100_000)
+KEPT_CYCLES = scaled(3_000, 100_000)
 
 
 class Descriptors(BoardTest):
@@ -30,6 +31,35 @@ class Descriptors(BoardTest):
         self.wait_until(lambda: len(after()) <= len(before),
                         lambda: f"{len(before)} descriptors again: {sorted(after().items())}")
         self.assertEqual(b.starts("once"), CYCLES + 3)
+
+    def test_flat_in_keeper_and_manager(self):
+        b = self.board(keeper=True)
+        b.shell("once", "exit 0", service="type = 'oneshot'")
+        b.shell("notifies", "systemd-notify --ready; exec sleep 1000",
+                service="type = 'notify'\nnotify-access = 'all'")
+        b.start()
+        cycle = lambda unit: b.call("Start", "sa{sv}", unit, {})
+        stop = lambda: b.call("Stop", "sa{sv}", "notifies", {})
+        for _ in range(3):
+            cycle("once")
+            cycle("notifies")
+            stop()
+        before = [descriptors(pid) for pid in (b.pid, b.manager)]
+        for i in range(KEPT_CYCLES):
+            cycle("once")
+            if i % 10 == 0:
+                cycle("notifies")
+                stop()
+        for pid, then in zip((b.pid, b.manager), before):
+            self.wait_until(lambda: len(descriptors(pid)) <= len(then),
+                            lambda: f"{len(then)} descriptors again, of {then}: "
+                                    f"{sorted(descriptors(pid).items())}")
+        self.assertEqual(b.starts("once"), KEPT_CYCLES + 3)
+        # And what a successor takes over is no more than that.
+        b.kill_manager()
+        self.wait_until(lambda: len(descriptors(b.manager)) <= len(before[1]) and
+                        len(descriptors(b.pid)) <= len(before[0]),
+                        lambda: f"{before}; {descriptors(b.manager)}; {descriptors(b.pid)}")
 
     def test_flat_over_clients_that_come_and_go(self):
         b = self.board().start()
