@@ -464,7 +464,7 @@ TEST(LogsKept, APipeThatNobodyHoldsIsHeldForTheRun) {
         logs.adopt_pipe(web, "web", {}, core::RunId{7}, stream, kept.give(name));
     logs.adopt_run(web, "web", core::RunId{7}, {});
     settle(loop);
-    EXPECT_EQ(kept.names(), "1 7 1, 1 7 2, ");
+    EXPECT_EQ(kept.names(), "1 0 3, 1 7 1, 1 7 2, ");
     put(logs.pipes(web).err, "x\n");
     settle(loop);
     EXPECT_EQ(timeless(contents(logs.read({}))), "web[7] x\n");

@@ -47,7 +47,7 @@ class Descriptors(BoardTest):
         before = [descriptors(pid) for pid in (b.pid, b.manager)]
         for i in range(KEPT_CYCLES):
             cycle("once")
-            if i % 10 == 0:
+            if i % 50 == 0:
                 cycle("notifies")
                 stop()
         for pid, then in zip((b.pid, b.manager), before):
