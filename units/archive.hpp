@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -46,6 +47,10 @@ template <class Archive, class T>
 concept Described = !Number<T> && requires(Archive & archive, T& value) {
     describe(archive, value);
 };
+
+// Of what describes both ways: `V` is `T` to be read, or `const T` to be written.
+template <class V, class T>
+concept Some = std::same_as<std::remove_const_t<V>, T>;
 
 class Writer {
 public:

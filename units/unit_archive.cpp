@@ -1,17 +1,13 @@
 #include "units/unit_archive.hpp"
 
-#include <concepts>
-
 namespace reeve::units {
+
+using archive::Some;
 
 namespace {
 
 // Of the order of all fields below. Another number: not read.
 constexpr std::uint32_t version = 1;
-
-// `V` is `T` to be read, or `const T` to be written.
-template <class V, class T>
-concept Some = std::same_as<std::remove_const_t<V>, T>;
 
 }  // namespace
 

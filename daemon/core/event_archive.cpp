@@ -1,18 +1,10 @@
 #include "daemon/core/event_archive.hpp"
 
-#include <concepts>
-
 #include "units/unit_archive.hpp"
 
 namespace reeve::core {
 
-namespace {
-
-// `V` is `T` to be read, or `const T` to be written.
-template <class V, class T>
-concept Some = std::same_as<std::remove_const_t<V>, T>;
-
-}  // namespace
+using archive::Some;
 
 // Every field of every event; the bindings break when there is one more.
 

@@ -8,8 +8,12 @@
 #include <cstdio>
 
 #include "daemon/os/log_layout.hpp"
+#include "hal/posix/crash_point.hpp"
 
 namespace reeve::os {
+
+using posix::crash_point;
+using posix::CrashPoint;
 
 namespace {
 
@@ -75,12 +79,12 @@ bool FileSink::put_part(std::string_view& lines, Witness& witness) {
     const auto size = static_cast<std::uint64_t>(now.st_size);
     if (S_ISREG(now.st_mode) && size > 0 && size + part > place_.max_size) {
         witness.about_to(0, 0, lines.size());  // the next file may look like this one
-        crash_point("rotating");
+        crash_point(CrashPoint::log_rotating);
         if (!rotate() || !open() || ::fstat(file_.get(), &now) != 0) return false;
-        crash_point("rotated");
+        crash_point(CrashPoint::log_rotated);
     }
     witness.about_to(identity(now), static_cast<std::uint64_t>(now.st_size), lines.size());
-    crash_point("writing");
+    crash_point(CrashPoint::log_writing);
     while (part > 0) {
         const ssize_t written = ::write(file_.get(), lines.data(), part);
         if (written < 0 && errno == EINTR) continue;
@@ -88,7 +92,7 @@ bool FileSink::put_part(std::string_view& lines, Witness& witness) {
         lines.remove_prefix(static_cast<std::size_t>(written));
         part -= static_cast<std::size_t>(written);
     }
-    crash_point("written");
+    crash_point(CrashPoint::log_written);
     if (!S_ISREG(now.st_mode)) witness.about_to(0, 0, lines.size());
     return true;
 }

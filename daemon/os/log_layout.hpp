@@ -82,11 +82,4 @@ struct RingHeader {
 };
 static_assert(sizeof(RingHeader) % sizeof(LogPiece) == 0 && sizeof(RingHeader) <= 512);
 
-// Of tests: called at each step where a death must lose nothing.
-inline void (*log_crash_point)(const char* where) = nullptr;
-inline void crash_point(const char* where) {
-    if (log_crash_point != nullptr) [[unlikely]]
-        log_crash_point(where);
-}
-
 }  // namespace reeve::os

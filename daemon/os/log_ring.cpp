@@ -18,6 +18,8 @@ namespace reeve::os {
 namespace {
 
 using posix::check;
+using posix::crash_point;
+using posix::CrashPoint;
 
 constexpr std::uint64_t page = RingHeader::page;
 constexpr std::uint64_t free_at_once = 4 * page;
@@ -124,11 +126,10 @@ void LogRing::commit(std::size_t size, const Stamp& stamp, bool fresh) {
     }
     head_.store(head + size);
     next_.store(number + 1);
-    crash_point("entered");
-    posix::crash_point(posix::CrashPoint::ring_entered);
+    crash_point(CrashPoint::ring_entered);
     if (place(number + 1) % page != 0 && (number + 1) % pieces_ != 0) return;
     (void)keep_checkpoint();
-    crash_point("checkpoint");
+    crash_point(CrashPoint::log_checkpoint);
 }
 
 bool LogRing::keep_checkpoint() const noexcept {
@@ -140,13 +141,13 @@ bool LogRing::keep_checkpoint() const noexcept {
 bool LogRing::prepare(const Stamp& stamp) {
     const std::uint64_t at = head_.load() % span_;
     if (at == 0 && ::lseek(file_.get(), static_cast<off_t>(data_), SEEK_SET) < 0) return false;
-    if (at == 0) crash_point("wrapped");
+    if (at == 0) crash_point(CrashPoint::log_wrapped);
     const auto stream = static_cast<std::uint64_t>(stamp.stream);
     if (stamp.run != source_.run || stream != source_.stream) {
         const RingHeader::Source source{stamp.run, stream};
         if (!put(&source, sizeof source, offsetof(RingHeader, source))) return false;
         source_ = source;
-        crash_point("source");
+        crash_point(CrashPoint::log_source);
     }
     const std::uint64_t where = place(next_.load());
     const LogPiece none;
@@ -161,8 +162,7 @@ ssize_t LogRing::take(int pipe, const Stamp& stamp, bool* emptied) {
     const ssize_t got = ::splice(pipe, nullptr, file_.get(), nullptr, room, SPLICE_F_NONBLOCK);
     if (got == 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) return 0;
     if (got < 0) return -1;
-    crash_point("taken");
-    posix::crash_point(posix::CrashPoint::spliced);
+    crash_point(CrashPoint::spliced);
     if (emptied != nullptr) *emptied = static_cast<std::size_t>(got) < room;
     const auto stream = static_cast<std::size_t>(stamp.stream);
     commit(static_cast<std::size_t>(got), stamp,
@@ -204,7 +204,7 @@ void LogRing::free_pages() {
     const std::uint64_t until = tail_offset_.load() / page * page;
     if (until < freed_ + free_at_once) return;
     if (!put(&until, sizeof until, offsetof(RingHeader, freed))) return;
-    crash_point("freeing");
+    crash_point(CrashPoint::log_freeing);
     const std::uint64_t from = freed_ % span_;
     const std::uint64_t size = until - freed_;
     punch(data_ + from, std::min(size, span_ - from));

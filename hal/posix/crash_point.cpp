@@ -21,7 +21,8 @@ void crash_here_by(std::int32_t& at, std::int32_t& skip) noexcept {
 }
 
 // Once: whoever takes over lives.
-void crash_point(CrashPoint point) noexcept {
+void crash_point(CrashPoint point) {
+    if (at_crash_point != nullptr) at_crash_point(point);
     std::int32_t* const at = where.load();
     if (at == nullptr || std::atomic_ref{*at}.load() != static_cast<std::int32_t>(point)) return;
     if (std::atomic_ref{*passes.load()}.fetch_sub(1) > 0) return;

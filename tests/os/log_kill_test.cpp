@@ -21,6 +21,7 @@
 #include "daemon/os/log_lines.hpp"
 #include "daemon/os/log_ring.hpp"
 #include "daemon/os/logs.hpp"
+#include "hal/posix/crash_point.hpp"
 #include "hal/posix/log.hpp"
 #include "tests/os/support/turns.hpp"
 
@@ -280,14 +281,14 @@ void Keeper::hear() {
 }
 
 std::atomic<int> steps_to_live{0};
-void one_step(const char*) {
+void one_step(posix::CrashPoint) {
     if (--steps_to_live == 0) ::kill(::getpid(), SIGKILL);
 }
 
 void Keeper::manage(int die_at) {
     for (posix::Fd& end : out) end = {};  // they are the printer's
     steps_to_live = die_at;
-    log_crash_point = die_at > 0 ? one_step : nullptr;
+    posix::at_crash_point = die_at > 0 ? one_step : nullptr;
     int over = 0;
     Loop loop;
     Logs::Options options{.directory = folder.path()};
