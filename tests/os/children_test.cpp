@@ -11,25 +11,19 @@
 #include "hal/posix/check.hpp"
 #include "hal/posix/fd.hpp"
 #include "tests/os/support/children_bench.hpp"
+#include "tests/os/support/pipe.hpp"
 
 namespace reeve::os {
 namespace {
 
 using testing::ChildrenBench;
 
-struct Pipe {
-    Pipe() {
-        int ends[2];
-        posix::check(::pipe2(ends, O_CLOEXEC), "pipe");
-        read = posix::Fd{ends[0]};
-        write = posix::Fd{ends[1]};
-    }
+struct NumberPipe : testing::Pipe {
     [[nodiscard]] pid_t read_number() const {
         char text[32] = {};
         (void)!::read(read.get(), text, sizeof text - 1);
         return std::atoi(text);
     }
-    posix::Fd read, write;
 };
 
 TEST(Children, TellStartThenEndWithTheExitCode) {
@@ -82,11 +76,11 @@ TEST(Children, OrphansAreReapedAndTheirMainIsFollowed) {
 // What a daemon does that forks into the background: its parent ends, and it becomes our child.
 TEST(Children, MainProcessThatWasTakenOverTellsItsExitCode) {
     ChildrenBench b;
-    Pipe out;
+    NumberPipe out;
     SpawnPlan plan;
     plan.argv = {"/bin/sh", "-c", "sh -c 'read x; exit 33' <&3 & echo $!"};
     plan.out = out.write.get();
-    Pipe in;
+    testing::Pipe in;
     plan.extra = in.read.get();
     plan.extra_as = 3;
     const auto parent = b.start(std::move(plan));
@@ -109,7 +103,7 @@ TEST(Children, MainProcessThatWasTakenOverTellsItsExitCode) {
 // Its parent is another and lives: nobody tells us the status.
 TEST(Children, MainProcessOfAnotherParentEndsWithUnknownStatus) {
     ChildrenBench b;
-    Pipe out;
+    NumberPipe out;
     SpawnPlan plan;
     plan.argv = {"/bin/sh", "-c", "sleep 60 & echo $!; wait; sleep 60"};
     plan.env = {"PATH=/bin"};

@@ -6,11 +6,14 @@
 #include <unistd.h>
 
 #include <map>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
 
 #include "daemon/os/log_ring.hpp"
+#include "hal/posix/crash_point.hpp"
+#include "tests/os/support/pipe.hpp"
 #include "tests/os/support/turns.hpp"
 
 namespace reeve::os {
@@ -24,21 +27,15 @@ char byte_at(std::uint64_t at) {
     return static_cast<char>('0' + (at / 8 >> (at % 8 * 3)) % 8);
 }
 
-struct Pipe {
-    Pipe() {
-        int ends[2];
-        EXPECT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-        in = posix::Fd{ends[0]};
-        out = posix::Fd{ends[1]};
-    }
+struct TextPipe : testing::Pipe {
+    TextPipe() : Pipe{O_NONBLOCK} {}
     // Goes on with the numbered bytes of an endless text; how many went in.
     std::size_t put(std::uint64_t from, std::size_t size) const {
         std::string text(size, '\0');
         for (std::size_t i = 0; i < size; ++i) text[i] = byte_at(from + i);
-        const ssize_t n = ::write(out.get(), text.data(), size);
+        const ssize_t n = ::write(write.get(), text.data(), size);
         return n > 0 ? static_cast<std::size_t>(n) : 0;
     }
-    posix::Fd in, out;
 };
 
 // Every byte the ring holds is where it belongs: were one lost or doubled, ever, it were not.
@@ -53,31 +50,37 @@ void expect_in_order(const LogRing& ring, const std::string& where) {
     ASSERT_EQ(at, ring.taken()) << where;
 }
 
-// Death at the next point of this name, or the n-th of any.
-struct Death {
-    std::string where;
-};
-std::string wanted;
-int countdown = 0;
-std::set<std::string> passed;
+using posix::CrashPoint;
 
-void die_here(const char* where) {
+// Death the next time this point is reached, or at the n-th of any.
+struct Death {
+    CrashPoint where;
+};
+std::optional<CrashPoint> wanted;
+int countdown = 0;
+std::set<CrashPoint> passed;
+
+void die_here(CrashPoint where) {
     passed.insert(where);
     if (wanted == where || (countdown > 0 && --countdown == 0)) {
-        wanted.clear();
+        wanted.reset();
         throw Death{where};
     }
 }
 
-class LogRecovery : public testing::Test {
+std::string number(CrashPoint point) {
+    return "point " + std::to_string(static_cast<int>(point));
+}
+
+class LogRecovery : public ::testing::Test {
 protected:
     void SetUp() override {
-        log_crash_point = die_here;
-        wanted.clear();
+        posix::at_crash_point = die_here;
+        wanted.reset();
         passed.clear();
         countdown = 0;
     }
-    void TearDown() override { log_crash_point = nullptr; }
+    void TearDown() override { posix::at_crash_point = nullptr; }
 };
 
 constexpr LogRing::Stamp out_stamp{1000, 7, LogStream::out};
@@ -85,9 +88,9 @@ constexpr LogRing::Stamp err_stamp{1000, 8, LogStream::err};
 
 TEST_F(LogRecovery, GoesOnWhereItStoodAtEveryPoint) {
     std::mt19937 random{17};
-    std::map<std::string, int> deaths;
+    std::map<CrashPoint, int> deaths;
     for (const std::uint64_t span : {16U << 10, 64U << 10}) {
-        const Pipe pipe;
+        const TextPipe pipe;
         auto ring = std::make_shared<LogRing>(16 << 10, span);
         const posix::Fd kept = again(ring->descriptor());
         std::uint64_t put = 0;
@@ -95,40 +98,42 @@ TEST_F(LogRecovery, GoesOnWhereItStoodAtEveryPoint) {
             put += pipe.put(put, 1 + random() % (random() % 4 == 0 ? 5000 : 90));
             countdown = static_cast<int>(1 + random() % 8);
             try {
-                while (ring->take(pipe.in.get(), random() % 2 == 0 ? out_stamp : err_stamp) > 0)
+                while (ring->take(pipe.read.get(), random() % 2 == 0 ? out_stamp : err_stamp) > 0)
                     continue;
                 ring->trim(ring->oldest().piece + 400);
             } catch (const Death& death) {
                 ++deaths[death.where];
                 ring = LogRing::adopt(again(kept.get()), 5000);
-                ASSERT_TRUE(ring) << death.where;
-                if (i % 16 == 0) expect_in_order(*ring, death.where);
+                ASSERT_TRUE(ring) << number(death.where);
+                if (i % 16 == 0) expect_in_order(*ring, number(death.where));
                 if (HasFatalFailure()) return;
             }
         }
         countdown = 0;
-        while (ring->take(pipe.in.get(), out_stamp) > 0) continue;
+        while (ring->take(pipe.read.get(), out_stamp) > 0) continue;
         EXPECT_EQ(ring->taken(), put);
         expect_in_order(*ring, "end");
     }
-    for (const char* point : {"taken", "entered", "checkpoint", "wrapped", "source", "freeing"})
-        EXPECT_GT(deaths[point], 3) << point;
+    for (const CrashPoint point :
+         {CrashPoint::spliced, CrashPoint::ring_entered, CrashPoint::log_checkpoint,
+          CrashPoint::log_wrapped, CrashPoint::log_source, CrashPoint::log_freeing})
+        EXPECT_GT(deaths[point], 3) << number(point);
     EXPECT_EQ(deaths.size(), passed.size());
 }
 
 TEST_F(LogRecovery, EntersWhatWasTakenWithItsRunAndStreamAndTheTimeOfNow) {
-    const Pipe pipe;
+    const TextPipe pipe;
     auto ring = std::make_shared<LogRing>(16 << 10, 16 << 10);
     const posix::Fd kept = again(ring->descriptor());
-    ASSERT_EQ(::write(pipe.out.get(), "half", 4), 4);
-    ring->take(pipe.in.get(), out_stamp);
-    ASSERT_EQ(::write(pipe.out.get(), "oops\n", 5), 5);
-    wanted = "taken";
-    EXPECT_THROW(ring->take(pipe.in.get(), err_stamp), Death);
+    ASSERT_EQ(::write(pipe.write.get(), "half", 4), 4);
+    ring->take(pipe.read.get(), out_stamp);
+    ASSERT_EQ(::write(pipe.write.get(), "oops\n", 5), 5);
+    wanted = CrashPoint::spliced;
+    EXPECT_THROW(ring->take(pipe.read.get(), err_stamp), Death);
     ring = LogRing::adopt(again(kept.get()), 5000);
     ASSERT_TRUE(ring);
-    ASSERT_EQ(::write(pipe.out.get(), " line\n", 6), 6);
-    ring->take(pipe.in.get(), out_stamp);
+    ASSERT_EQ(::write(pipe.write.get(), " line\n", 6), 6);
+    ring->take(pipe.read.get(), out_stamp);
 
     LogRing::Cursor cursor = ring->oldest();
     LogRing::Batch batch;
@@ -146,12 +151,12 @@ TEST_F(LogRecovery, EntersWhatWasTakenWithItsRunAndStreamAndTheTimeOfNow) {
 }
 
 TEST_F(LogRecovery, TheEndOfARunIsNotEnteredTwice) {
-    const Pipe pipe;
+    const TextPipe pipe;
     auto ring = std::make_shared<LogRing>(16 << 10, 16 << 10);
     const posix::Fd kept = again(ring->descriptor());
-    ASSERT_EQ(::write(pipe.out.get(), "half", 4), 4);
-    ring->take(pipe.in.get(), out_stamp);
-    wanted = "entered";
+    ASSERT_EQ(::write(pipe.write.get(), "half", 4), 4);
+    ring->take(pipe.read.get(), out_stamp);
+    wanted = CrashPoint::ring_entered;
     EXPECT_THROW(ring->end_run(7, 1000), Death);
     ring = LogRing::adopt(again(kept.get()), 5000);
     ASSERT_TRUE(ring);
@@ -168,10 +173,10 @@ TEST_F(LogRecovery, AnEmptyRingAndAFullRoundAreNoPieces) {
     auto ring = LogRing::adopt(again(fresh.descriptor()), 5000);
     ASSERT_TRUE(ring);
     EXPECT_EQ(ring->taken(), 0U);
-    const Pipe pipe;
+    const TextPipe pipe;
     for (std::uint64_t put = 0; put < 16U << 10;) {
         put += pipe.put(put, 4096);
-        while (ring->take(pipe.in.get(), out_stamp) > 0) continue;
+        while (ring->take(pipe.read.get(), out_stamp) > 0) continue;
     }
     ring = LogRing::adopt(again(ring->descriptor()), 5000);
     ASSERT_TRUE(ring);
@@ -181,9 +186,9 @@ TEST_F(LogRecovery, AnEmptyRingAndAFullRoundAreNoPieces) {
 
 TEST_F(LogRecovery, RefusesWhatIsNotARingOfThisVersion) {
     LogRing ring{16 << 10, 16 << 10};
-    const Pipe pipe;
+    const TextPipe pipe;
     pipe.put(0, 1000);
-    ring.take(pipe.in.get(), out_stamp);
+    ring.take(pipe.read.get(), out_stamp);
     const auto adopt = [&] { return LogRing::adopt(again(ring.descriptor()), 1) != nullptr; };
     ASSERT_TRUE(adopt());
     const auto damage = [&](std::uint64_t where, std::uint64_t with) {
@@ -202,7 +207,7 @@ TEST_F(LogRecovery, RefusesWhatIsNotARingOfThisVersion) {
     }
     ASSERT_GE(::lseek(ring.descriptor(), 12, SEEK_SET), 0);
     EXPECT_FALSE(adopt()) << "an offset that no filler leaves behind";
-    EXPECT_FALSE(LogRing::adopt(again(pipe.in.get()), 1)) << "a pipe";
+    EXPECT_FALSE(LogRing::adopt(again(pipe.read.get()), 1)) << "a pipe";
     EXPECT_FALSE(LogRing::adopt(posix::Fd{::memfd_create("empty", MFD_CLOEXEC)}, 1));
 }
 

@@ -1,4 +1,5 @@
 #include "daemon/os/log_ring.hpp"
+#include "tests/os/support/pipe.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -12,17 +13,12 @@
 namespace reeve::os {
 namespace {
 
-struct Pipe {
-    Pipe() {
-        int ends[2];
-        EXPECT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-        in = posix::Fd{ends[0]};
-        out = posix::Fd{ends[1]};
-    }
+struct TextPipe : testing::Pipe {
+    TextPipe() : Pipe{O_NONBLOCK} {}
     void put(std::string_view text) const {
-        ASSERT_EQ(::write(out.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+        ASSERT_EQ(::write(write.get(), text.data(), text.size()),
+                  static_cast<ssize_t>(text.size()));
     }
-    posix::Fd in, out;
 };
 
 constexpr LogRing::Stamp stamp{1000, 7, LogStream::out};
@@ -63,14 +59,14 @@ std::uint64_t allotted() {
 
 TEST(LogRing, GivesBackWhatItTookWithItsStamp) {
     LogRing ring{16 << 10, 16 << 10};
-    const Pipe pipe;
-    EXPECT_EQ(ring.take(pipe.in.get(), stamp), 0);
+    const TextPipe pipe;
+    EXPECT_EQ(ring.take(pipe.read.get(), stamp), 0);
     pipe.put("hello\n");
-    EXPECT_EQ(ring.take(pipe.in.get(), stamp), 6);
+    EXPECT_EQ(ring.take(pipe.read.get(), stamp), 6);
     pipe.put("wor");
-    ring.take(pipe.in.get(), {2000, 7, LogStream::err});
+    ring.take(pipe.read.get(), {2000, 7, LogStream::err});
     pipe.put("ld\n");
-    ring.take(pipe.in.get(), {3000, 7, LogStream::err});
+    ring.take(pipe.read.get(), {3000, 7, LogStream::err});
 
     LogRing::Batch batch;
     LogRing::Cursor cursor = ring.oldest();
@@ -102,7 +98,7 @@ TEST(LogRing, KeepsTheNewestAndCountsExactlyWhatItLost) {
     std::mt19937 random{4711};
     for (const std::uint64_t span : {16U << 10, 64U << 10, 256U << 10}) {
         LogRing ring{16 << 10, span};
-        const Pipe pipe;
+        const TextPipe pipe;
         LogRing::Cursor cursor = ring.oldest();
         std::uint64_t put = 0;
         std::uint64_t at = 0;
@@ -111,7 +107,7 @@ TEST(LogRing, KeepsTheNewestAndCountsExactlyWhatItLost) {
             const std::size_t size = 1 + random() % 600;
             pipe.put(numbered(put, size));
             put += size;
-            while (ring.take(pipe.in.get(), stamp) > 0) continue;
+            while (ring.take(pipe.read.get(), stamp) > 0) continue;
             if (random() % 300 != 0) continue;
             std::uint64_t gap = 0;
             const std::string text = read_all(ring, cursor, gap);
@@ -128,13 +124,13 @@ TEST(LogRing, KeepsTheNewestAndCountsExactlyWhatItLost) {
 
 TEST(LogRing, GivesMemoryBackWhenTheReaderHasCaughtUp) {
     LogRing ring{16 << 10, 256 << 10};
-    const Pipe pipe;
+    const TextPipe pipe;
     std::uint64_t put = 0;
     for (int round = 0; round < 50; ++round) {
         for (int i = 0; i < 100; ++i) {
             pipe.put(numbered(put, 1500));
             put += 1500;
-            while (ring.take(pipe.in.get(), stamp) > 0) continue;
+            while (ring.take(pipe.read.get(), stamp) > 0) continue;
         }
         EXPECT_TRUE(ring.has_backlog());
         LogRing::Cursor cursor = ring.oldest();
@@ -153,12 +149,12 @@ TEST(LogRing, GivesMemoryBackWhenTheReaderHasCaughtUp) {
 
 TEST(LogRing, DoesNotGrowWhenItMayNot) {
     LogRing ring{1 << 20, 1 << 20};
-    const Pipe pipe;
+    const TextPipe pipe;
     ring.set_growing(false);
     std::uint64_t put = 0;
     for (int i = 0; i < 1000; ++i, put += 2000) {
         pipe.put(numbered(put, 2000));
-        while (ring.take(pipe.in.get(), stamp) > 0) continue;
+        while (ring.take(pipe.read.get(), stamp) > 0) continue;
     }
     EXPECT_LE(ring.memory(), 80U << 10) << "16 KiB, pages in the making, the index";
     EXPECT_LE(allotted(), 96U << 10);
@@ -172,7 +168,7 @@ TEST(LogRing, DoesNotGrowWhenItMayNot) {
 // The reader copies while the other thread overwrites what it copies.
 TEST(LogRing, AReaderInAnotherThreadNeverSeesBytesThatWereOverwritten) {
     LogRing ring{16 << 10, 16 << 10};
-    const Pipe pipe;
+    const TextPipe pipe;
     const std::uint64_t total = 30'000'000;
     std::atomic<bool> done{false};
     std::thread filler{[&] {
@@ -180,7 +176,7 @@ TEST(LogRing, AReaderInAnotherThreadNeverSeesBytesThatWereOverwritten) {
             const std::size_t size = 1 + put % 4000;
             pipe.put(numbered(put, size));
             put += size;
-            while (ring.take(pipe.in.get(), stamp) > 0) continue;
+            while (ring.take(pipe.read.get(), stamp) > 0) continue;
         }
         done = true;
     }};

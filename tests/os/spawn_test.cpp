@@ -19,21 +19,13 @@
 #include "hal/posix/check.hpp"
 #include "hal/posix/fd.hpp"
 #include "tests/os/support/children_bench.hpp"
+#include "tests/os/support/pipe.hpp"
 
 namespace reeve::os {
 namespace {
 
 using testing::ChildrenBench;
-
-struct Pipe {
-    posix::Fd read, write;
-};
-
-Pipe make_pipe() {
-    int ends[2];
-    posix::check(::pipe2(ends, O_CLOEXEC), "pipe");
-    return {posix::Fd{ends[0]}, posix::Fd{ends[1]}};
-}
+using testing::Pipe;
 
 std::string drain(const posix::Fd& fd) {
     std::string text;
@@ -56,7 +48,7 @@ class Spawn : public ::testing::Test, public ChildrenBench {
 protected:
     // What a child writes to its stdout until nobody holds that open.
     std::string output(SpawnPlan plan) {
-        Pipe pipe = make_pipe();
+        Pipe pipe;
         plan.out = pipe.write.get();
         const auto process = start(std::move(plan));
         EXPECT_TRUE(turn([&] { return find<Started>(process) || find<NotStarted>(process); }));
@@ -74,8 +66,8 @@ protected:
 };
 
 TEST_F(Spawn, OutputsGoWhereThePlanSays) {
-    Pipe out = make_pipe();
-    Pipe err = make_pipe();
+    Pipe out;
+    Pipe err;
     SpawnPlan plan = plan_of("cat; echo to-out; echo to-err >&2");  // stdin is at its end
     plan.out = out.write.get();
     plan.err = err.write.get();
@@ -93,7 +85,7 @@ TEST_F(Spawn, PipeEndsWhenTheChildDoes) {
 
 TEST_F(Spawn, ExtraDescriptorHasTheNumberThePlanSays) {
     for (const int as : {3, 4, 5, 9, 27, 100, 700}) {
-        Pipe extra = make_pipe();
+        Pipe extra;
         SpawnPlan plan = plan_of("echo given >/proc/self/fd/" + std::to_string(as));
         plan.extra = extra.write.get();
         plan.extra_as = as;
@@ -125,7 +117,7 @@ TEST_F(Spawn, LimitOfOpenFilesIsTheOriginalOne) {
         rlimit raised{};
         ::getrlimit(RLIMIT_NOFILE, &raised);
         EXPECT_EQ(raised.rlim_cur, before.rlim_max);
-        Pipe pipe = make_pipe();
+        Pipe pipe;
         SpawnPlan plan = plan_of("ulimit -Sn");
         plan.out = pipe.write.get();
         inner.wait<Started>(inner.start(std::move(plan)));
@@ -165,7 +157,7 @@ TEST_F(Spawn, FailureNamesItsStageAndError) {
     check(failure(plan), SpawnStage::descriptors, EBADF);
 
     plan = plan_of("exit 0");
-    const Pipe pipe = make_pipe();
+    const Pipe pipe;
     plan.extra = pipe.write.get();
     plan.extra_as = 1 << 30;
     check(failure(plan), SpawnStage::descriptors, EBADF);

@@ -6,6 +6,7 @@
 
 #include "daemon/os/containment.hpp"
 #include "tests/os/support/keeper_bench.hpp"
+#include "tests/os/support/pipe.hpp"
 #include "tests/os/support/turns.hpp"
 
 namespace reeve::os {
@@ -13,6 +14,7 @@ namespace {
 
 using testing::KeeperBench;
 using testing::Manager;
+using testing::Pipe;
 using testing::ref;
 using testing::shell_plan;
 
@@ -21,16 +23,6 @@ protected:
     TakenOverTest() {
         in_manager = [this] { let_go(); };  // it holds no end of ours
     }
-    struct Pipe {
-        Pipe() {
-            int ends[2];
-            posix::check(::pipe2(ends, O_CLOEXEC), "pipe");
-            read = posix::Fd{ends[0]};
-            write = posix::Fd{ends[1]};
-        }
-        posix::Fd read, write;
-    };
-
     // Runs until we let go.
     SpawnPlan waits(const std::string& then) {
         SpawnPlan plan = shell_plan("read x <&3; " + then);
