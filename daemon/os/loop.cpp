@@ -27,6 +27,7 @@ namespace {
 
 constexpr int fds_per_turn = 32;  // then timers, signals and the bus have their turn
 constexpr std::size_t tasks_per_turn = 64;
+constexpr std::chrono::milliseconds work_told_every{50};  // while there is no sleep between
 
 struct Watch {
     Loop::Handler handler;
@@ -278,6 +279,7 @@ void Loop::set_work_hooks(std::function<void()> begins, std::function<void()> en
 
 int Loop::run() {
     sd_event* const event = get();
+    core::TimePoint told = now();
     while (sd_event_get_state(event) != SD_EVENT_FINISHED) {
         int pending = check_sd(sd_event_prepare(event), "prepare loop");
         if (pending == 0) {
@@ -291,6 +293,11 @@ int Loop::run() {
         if (pending == 0) continue;
         impl_->what = "bus";  // whoever else put a source into our sd-event
         const auto begin = now();
+        // Under load there may be no end of work for long: that is not to hang.
+        if (impl_->work_begins && begin - told > work_told_every) {
+            impl_->work_begins();
+            told = begin;
+        }
         check_sd(sd_event_dispatch(event), "dispatch events");
         impl_->measure(impl_->what, begin);
     }

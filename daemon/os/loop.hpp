@@ -45,7 +45,7 @@ public:
     // Runs after the present batch of events, before the loop sleeps: for work to be done once.
     void defer(std::function<void()> task);
 
-    // Called before a batch of work, and before sleep.
+    // Called before a batch of work, again and again while there is no sleep, and before sleep.
     void set_work_hooks(std::function<void()> begins, std::function<void()> ends);
 
     int run();  // until exit(); returns its code

@@ -36,6 +36,21 @@ TEST(Loop, TimerComesOnceAndNotBeforeItsTime) {
     EXPECT_GE(loop.stats().wakeups, 2U);
 }
 
+// Whoever watches over us would take a load without a pause for a hang.
+TEST(Loop, WorkWithoutEndIsToldAgainAndAgain) {
+    Loop loop;
+    const posix::Fd always = ready_eventfd();
+    const auto deadline = Loop::now() + 20s;
+    int told = 0;  // since the last sleep
+    loop.set_work_hooks([&] { ++told; }, [&] { told = 0; });
+    loop.set_timer_handler([&] { loop.arm(Loop::now()); });
+    loop.watch(always.get(), EPOLLIN, [&](std::uint32_t) {
+        if (told >= 3 || Loop::now() > deadline) loop.exit(told);
+    });
+    loop.arm(Loop::now());
+    EXPECT_GE(loop.run(), 3);
+}
+
 TEST(Loop, DisarmedTimerDoesNotCome) {
     Loop loop;
     int early = 0;
