@@ -219,6 +219,11 @@ private:
         }
     }
 
+    // Mostly few, as many take their time.
+    static std::vector<int> few(std::uint8_t count, std::uint8_t first) {
+        return some(static_cast<std::uint8_t>(count < 240 ? count % 8 : count % (most_keys + 1)),
+                    first);
+    }
     static std::vector<int> some(std::uint8_t count, std::uint8_t first) {
         std::vector<int> which;
         for (int i = 0; i < count; ++i) which.push_back((first + i) % files);
@@ -247,7 +252,8 @@ private:
         if (in.byte() % 2 == 0) packet.count %= 300;
         const std::size_t length =
             offsetof(Packet, keys) + take_keys(in, packet) * sizeof(uint64_t);
-        const auto which = some(in.byte() % (most_keys + 1), in.byte());
+        const std::uint8_t count = in.byte();
+        const auto which = few(count, in.byte());
         send(&packet, length, which);
     }
     void say_raw(Input& in) {
@@ -264,7 +270,8 @@ private:
         packet->type = static_cast<Message>(kind % 20);
         packet->count = kind >= 128 ? most_path : most_keys;
         for (std::uint32_t i = 0; i < most_keys && fill % 2 == 0; ++i) packet->keys[i] = i;
-        send(bytes, sizeof(Packet) + in.byte() % 65, some(in.byte() % (most_keys + 1), fill));
+        const std::size_t more = in.byte() % 65;
+        send(bytes, sizeof(Packet) + more, few(in.byte(), fill));
     }
 
     void hear() {
