@@ -93,6 +93,10 @@ void World::load(const std::vector<units::UnitPtr>& definitions, std::string_vie
         if (found == graph.units().end()) throw std::invalid_argument{"saved state: other units"};
         return found->second.get();
     };
+    const auto one = [&](const std::string& name) -> Unit* {
+        if (name.empty()) throw std::invalid_argument{"saved state: a unit without a name"};
+        return known(name);
+    };
     struct Links {
         Unit* unit;
         bool witness;
@@ -172,14 +176,18 @@ void World::load(const std::vector<units::UnitPtr>& definitions, std::string_vie
         in(pending.kind, pending.deadline, pending.event, pending.came_up);
         pending.unit = known(in.read<std::string>());
         for (auto rest = in.read<std::size_t>(); rest > 0; --rest)
-            pending.rest.insert(known(in.read<std::string>()));
+            pending.rest.insert(one(in.read<std::string>()));
+        const bool needs_unit =
+            pending.kind != Pending::Kind::event && pending.kind != Pending::Kind::wait;
+        if (requests.knows(id) || (needs_unit && pending.unit == nullptr))
+            throw std::invalid_argument{"saved state: no such request"};
         requests.add(id, std::move(pending));
     }
     static_cast<void>(requests.take_due());  // whoever was due has been looked at
     for (auto count = in.read<std::size_t>(); count > 0; --count)
         results.push_back(in.read<UnitId>());
     for (auto count = in.read<std::size_t>(); count > 0; --count)
-        joining_.push_back(known(in.read<std::string>()));
+        joining_.push_back(one(in.read<std::string>()));
     last_target = known(in.read<std::string>());
     in.finish();
 }

@@ -202,8 +202,13 @@ void taken_over(std::string_view bytes) {
     const auto snapshot = journal::snapshot_from_bytes(bytes);
     std::string saved = snapshot.engine;
     saved.resize(saved.size() - std::min(saved.size(), sizeof(std::uint64_t)));
-    const auto engine = core::Engine::load({}, snapshot.definitions, summed(std::move(saved)));
-    look_at(engine, core::TimePoint{});
+    auto engine = core::Engine::load({}, snapshot.definitions, summed(std::move(saved)));
+    core::TimePoint now{std::chrono::seconds{100}};
+    look_at(engine, now);
+    engine.handle(core::TimePassed{}, now);
+    engine.handle(core::ShutdownRequest{}, now += std::chrono::seconds{1});
+    engine.handle(core::TimePassed{}, now += std::chrono::hours{1});
+    look_at(engine, now);
     static_cast<void>(snapshot_of(engine));
 }
 
