@@ -35,6 +35,7 @@ struct KillAll {
 struct BeginRun {
     UnitId unit{};
     RunId run{};
+    bool found = false;  // it has begun long ago: its processes are taken over, the main as step 1
 };
 struct FindMain {
     UnitId unit{};

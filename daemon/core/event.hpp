@@ -186,13 +186,27 @@ struct Hindered {
     std::string why;
 };
 
+// Units that run though this engine never started them: what it knew was lost, and their processes
+// were found. They are up from now on; those that run or are unknown here are passed over. What is
+// asked up beside is so at the same moment, so that none goes because nobody wants it.
+struct Found {
+    struct Running {
+        UnitId unit{};
+        RunId run{};  // as its processes were told; 0: not known, or there twice
+    };
+    std::vector<Running> running;
+    std::string asked;  // a unit; empty or missing: none
+    std::string by;
+};
+
 struct TimePassed {};  // `now` is all there is to say
 
-using Event = std::variant<StartRequest, StopRequest, RestartRequest, ReloadRequest, IsolateRequest,
-                           KillRequest, WaitRequest, ResetFailedRequest, ForgetRequest,
-                           EventRequest, WaitEventRequest, ShutdownRequest, RunRequest,
-                           CancelRequest, ApplySet, AddUnit, Spawned, SpawnFailed, Exited, Emptied,
-                           MainFound, MainMissing, MainExited, Notified, PathChanged, DeviceChanged,
-                           PredicatesTested, LeasesGranted, LeasesRefused, Hindered, TimePassed>;
+using Event =
+    std::variant<StartRequest, StopRequest, RestartRequest, ReloadRequest, IsolateRequest,
+                 KillRequest, WaitRequest, ResetFailedRequest, ForgetRequest, EventRequest,
+                 WaitEventRequest, ShutdownRequest, RunRequest, CancelRequest, ApplySet, AddUnit,
+                 Spawned, SpawnFailed, Exited, Emptied, MainFound, MainMissing, MainExited,
+                 Notified, PathChanged, DeviceChanged, PredicatesTested, LeasesGranted,
+                 LeasesRefused, Hindered, Found, TimePassed>;
 
 }  // namespace reeve::core

@@ -206,6 +206,19 @@ void describe(Archive& archive, V& value) {
     auto& [unit, why] = value;
     archive(unit, why);
 }
+
+template <class Archive, Some<Found::Running> V>
+void describe(Archive& archive, V& value) {
+    auto& [unit, run] = value;
+    archive(unit, run);
+}
+
+template <class Archive, Some<Found> V>
+void describe(Archive& archive, V& value) {
+    auto& [running, asked, by] = value;
+    archive(running, asked, by);
+}
+
 template <class Archive, Some<TimePassed> V>
 void describe(Archive&, V&) {
     static_assert(std::is_empty_v<TimePassed>);

@@ -7,7 +7,7 @@
 namespace reeve::core {
 
 // Of what follows, the definitions apart, which carry a version of their own.
-inline constexpr std::uint16_t event_format = 1;
+inline constexpr std::uint16_t event_format = 2;
 
 // Definitions stand in them by value.
 void describe(archive::Writer& out, const Event& event);

@@ -99,9 +99,8 @@ void UnitMachine::settle(Result result, std::string reason, Turn turn) {
     }
 }
 
-void UnitMachine::begin(RunId run, std::string reason, Turn turn) {
-    if (is_running(state_) || is_at_rest(state_)) return;
-    run_ = run;
+void UnitMachine::forget_run(RunId next) noexcept {
+    run_ = next;
     ++starts_;
     told_ = Going::no;
     result_ = Result::none;
@@ -111,6 +110,11 @@ void UnitMachine::begin(RunId run, std::string reason, Turn turn) {
     exit_ = {};
     detail_.clear();
     up_since_ = never;
+}
+
+void UnitMachine::begin(RunId run, std::string reason, Turn turn) {
+    if (is_running(state_) || is_at_rest(state_)) return;
+    forget_run(run);
     const units::Service& service = service_of(turn);
     if (const auto starts = service.limit->starts; starts > 0) {
         recent_.push_back(turn.now);
@@ -125,6 +129,19 @@ void UnitMachine::begin(RunId run, std::string reason, Turn turn) {
     enter(State::starting, later(turn.now, service.start_timeout), std::move(reason), turn);
     turn.out.emplace_back(BeginRun{turn.id, run_});
     if (!spawn_next(units::Phase::start_pre, turn)) start_main(turn);
+}
+
+void UnitMachine::found(RunId run, Turn turn) {
+    if (state_ != State::down || turn.unit.kind != units::Kind::service) return;
+    forget_run(run);
+    main_step_ = step_ = 1;
+    main_alive_ = main_executed_ = true;
+    empty_ = false;
+    doing_ = Doing::work;
+    up_since_ = turn.now;
+    enter(State::up, run_deadline(turn), "found running", turn);
+    turn.out.emplace_back(BeginRun{turn.id, run_, true});
+    feed_watchdog(turn);
 }
 
 void UnitMachine::go(Going why, std::string reason, Turn turn) {

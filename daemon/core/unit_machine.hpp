@@ -42,10 +42,11 @@ public:
     // down, waiting → done (skipped) or failed (assert_failed, limit), without a run.
     void settle(Result result, std::string reason, Turn turn);
     void begin(RunId run, std::string reason, Turn turn);  // down, waiting, backoff → starting, up
-    void go(Going why, std::string reason, Turn turn);     // starting, up, reloading
-    void reload(Turn turn);                                // up, reloading (once more after that)
-    void forget_counters() noexcept;                       // a request ends the row
-    void forget_failure() noexcept;                        // the result, and the counters
+    void found(RunId run, Turn turn);  // down → up: its main process is there, as step 1
+    void go(Going why, std::string reason, Turn turn);  // starting, up, reloading
+    void reload(Turn turn);                             // up, reloading (once more after that)
+    void forget_counters() noexcept;                    // a request ends the row
+    void forget_failure() noexcept;                     // the result, and the counters
     void end_backoff() noexcept {
         if (state_ == State::backoff) deadline_ = never;
     }
@@ -116,6 +117,7 @@ private:
         leaving,  // all is said and done; what stop-post left is awaited
     };
 
+    void forget_run(RunId next) noexcept;
     void enter(State next, TimePoint deadline, std::string reason, Turn turn);
     void spawn(units::Phase phase, Turn turn);
     // Spawns command `index_` of the phase; false: there is none.

@@ -253,7 +253,9 @@ private:
     void on(const LeasesGranted& news);
     void on(const LeasesRefused& news);
     void on(const Hindered& news);
+    void on(const Found& news);
     void on(const TimePassed&) {}
+    void found(Unit& unit, RunId run);
     void gates_changed(const UnitsByName& watchers);
 
     // ── shutdown.cpp ──

@@ -105,6 +105,11 @@ public:
         about("hindered", e.unit);
         out_ << ": " << e.why;
     }
+    void operator()(const Found& e) {
+        out_ << "found";
+        for (const auto& each : e.running) news("", each.unit, each.run);
+        out_ << ", asked " << e.asked;
+    }
     void operator()(const TimePassed&) { out_ << "time passed"; }
 
     void operator()(const Spawn& a) {

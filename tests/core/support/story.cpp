@@ -222,6 +222,16 @@ std::string Story::happen(const std::string& verb, std::istream& in) {
             if (what == "old") news.run = RunId{static_cast<std::uint64_t>(news.run) - 1};
         }
         text = feed(news);
+    } else if (verb == "found") {  // found UNIT RUN, with the others in the same line; asked UNIT
+        Found news{{}, {}, "boot"};
+        for (std::string found = unit; !found.empty(); found = word(in)) {
+            if (found == "asked") {
+                in >> news.asked;
+            } else {
+                news.running.push_back({id(found), RunId{std::stoull(word(in))}});
+            }
+        }
+        text = feed(news);
     } else if (verb == "path") {
         text = feed(PathChanged{unit, word(in) == "there"});
     } else if (verb == "ready") {
@@ -307,7 +317,10 @@ std::string Story::text_of(const Action& action) {
                 text << name(a.unit) << ": kill " << (a.main_only ? "main" : "all");
             },
             [&](const BeginRun& a) {
-                text << name(a.unit) << ": run " << static_cast<std::uint64_t>(a.run) << " begins";
+                text << name(a.unit) << ": run " << static_cast<std::uint64_t>(a.run)
+                     << (a.found ? " is taken over" : " begins");
+                if (a.found)
+                    alive_[name(a.unit)].push_back({{a.unit, a.run, 1}, units::Phase::main});
             },
             [&](const FindMain& a) { text << name(a.unit) << ": find main"; },
             [&](const EndRun& a) {
