@@ -46,6 +46,9 @@ public:
     [[nodiscard]] std::string save() const;
     void load(std::string_view saved, const core::Engine& engine);
     void remember(const core::ApplySet& set);
+    // Whether what save() gave has a set to go back to. Throws std::invalid_argument.
+    [[nodiscard]] static bool has_before(std::string_view saved);
+    [[nodiscard]] bool can_roll_back() const noexcept { return has_before_; }
 
     // Reads off the loop the instance NAME@i as asked for, and the instances it refers to; empty:
     // no such template, or a bad one. `meant`: NAME@i, NAME@ being the default instance.

@@ -75,6 +75,14 @@ void Definitions::load(std::string_view saved, const core::Engine& engine) {
     in.finish();
 }
 
+bool Definitions::has_before(std::string_view saved) {
+    archive::Reader in{saved};
+    in.read<Names>();
+    in.read<bool>();
+    in.read<Names>();
+    return in.read<bool>();
+}
+
 // The other had taken this over, and died before it could be seen in a snapshot.
 void Definitions::remember(const core::ApplySet& set) {
     DefinitionSet next;

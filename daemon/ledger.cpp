@@ -36,6 +36,17 @@ std::optional<Ledger::Past> Ledger::recover() {
     return past;
 }
 
+void Ledger::begin_anew() {
+    if (custodian_ == nullptr) return;
+    state::Header& header = custodian_->header();
+    posix::crash_here_by(header.kill_at, header.kill_skip);
+    journal_.emplace(custodian_->state_fd(), header, journal::Recovered{});
+}
+
+void Ledger::forget_past() {
+    if (journal_) journal_->forget();
+}
+
 std::uint64_t Ledger::record(const core::Event& event, core::TimePoint at) {
     if (!journal_) return 0;
     const auto [number, error] = journal_->append(event, at);

@@ -31,6 +31,11 @@ public:
     // Called once, before anything is recorded.
     std::optional<Past> recover();
 
+    // Instead of recover(): nobody looks at what was known.
+    void begin_anew();
+    // What was known is not to be read by anybody any more: what it speaks of is about to change.
+    void forget_past();
+
     // Records what is about to be handled, before anything follows from it; gives its number.
     // What cannot be recorded (no memory) is said once, and goes on unrecorded.
     std::uint64_t record(const core::Event& event, core::TimePoint at);

@@ -92,6 +92,13 @@ std::vector<std::string> settings_files(const Options& o) {
     return files;
 }
 
+Recover recover_of(const std::string& word) {
+    if (word == "rebuild") return Recover::rebuild;
+    if (word == "last-good") return Recover::last_good;
+    if (word == "rescue") return Recover::rescue;
+    throw UsageError{"--recover " + word + ": use rebuild, last-good or rescue"};
+}
+
 }  // namespace
 
 Options parse_options(const std::vector<std::string>& arguments, bool is_root) {
@@ -116,6 +123,8 @@ Options parse_options(const std::vector<std::string>& arguments, bool is_root) {
             o.target = in.value();
         else if (word == "--log-level")
             o.log_level = in.value();
+        else if (word == "--recover")
+            o.recover = recover_of(in.value());
         else
             throw UsageError{"unknown option " + word + "; see reeved --help"};
     }
@@ -143,6 +152,7 @@ std::string usage() {
            "  --bus BUS             system, session, none, or an address\n"
            "  --target NAME         start NAME (default: default.target)\n"
            "  --log-level LEVEL     debug, info, warn or error\n"
+           "  --recover HOW         of reeve-init, after deaths: rebuild, last-good or rescue\n"
            "  --help, --version\n";
 }
 

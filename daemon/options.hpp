@@ -7,6 +7,14 @@
 
 namespace reeve {
 
+// How to come up after a death; the keeper raises it from one to the next.
+enum class Recover {
+    go_on,      // by the journal
+    rebuild,    // the journal is not trusted: by slots and cgroups
+    last_good,  // by the journal, then back to the set applied before; else rebuild
+    rescue      // as rebuild, and nothing but rescue.target is started
+};
+
 struct Options {
     bool system = true;  // --user: of one user, below $XDG_*
     std::vector<std::string> unit_path;
@@ -16,6 +24,7 @@ struct Options {
     std::string bus;     // system, session, none or an address
     std::string target;  // empty: of the settings, else default.target
     std::string log_level;
+    Recover recover = Recover::go_on;
     std::string log_directory;                // of the file sink
     std::string state_directory;              // base of `state-directory`
     std::vector<std::string> settings_files;  // reeved.toml, then reeved.toml.d in order

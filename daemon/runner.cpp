@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/json.hpp"
+#include "daemon/os/instance_cgroup.hpp"
 #include "hal/posix/callback.hpp"
 #include "hal/posix/check.hpp"
 #include "hal/posix/crash_point.hpp"
@@ -43,20 +44,24 @@ os::Logs::Options log_options(const Options& options, const Settings& settings,
 
 // Names this instance among those that live side by side, for as long as it lives: by its runtime
 // folder and its first process.
-std::string instance_name(const Options& options, pid_t first) {
+std::string instance_name(const Options& options, pid_t first, bool with_keeper) {
     const auto hash = std::hash<std::string>{}(options.runtime_dir);
-    return fmt::format("{:08x}-{}", static_cast<std::uint32_t>(hash), first);
+    const auto family = fmt::format("{:08x}", static_cast<std::uint32_t>(hash));
+    // What the keeper before us had, which died with its manager, is ours.
+    const std::string left = with_keeper ? os::orphaned_instance(family) : std::string{};
+    return left.empty() ? fmt::format("{}-{}", family, first) : left;
 }
 
-Runs::Places places(const Options& options, const Settings& settings, pid_t first) {
+Runs::Places places(const Options& options, const Settings& settings, bool with_keeper) {
     const char* xdg = std::getenv("XDG_RUNTIME_DIR");
     std::string base = "/run";
     if (options.private_runtime)
         base = options.runtime_dir;
     else if (!options.system && xdg)
         base = xdg;
-    return {instance_name(options, first), options.runtime_dir, base, options.state_directory,
-            settings.environment};
+    const pid_t first = with_keeper ? ::getppid() : ::getpid();
+    return {instance_name(options, first, with_keeper), options.runtime_dir, base,
+            options.state_directory, settings.environment};
 }
 
 // Made before anything else; sockets of a run are below it.
@@ -142,7 +147,7 @@ Runner::Runner(Options options, Settings settings, std::unique_ptr<os::Custodian
             logs_,
             accounts_,
             worker_,
-            places(options_, settings_, custodian_ ? ::getppid() : ::getpid()),
+            places(options_, settings_, custodian_ != nullptr),
             {custodian_.get(), slots_.get()},
             {[this](core::Event event) { feed(std::move(event)); },
              [this](core::UnitId unit) {
@@ -186,11 +191,7 @@ int Runner::run() {
     log::info("reeved " REEVE_VERSION " {}; {}", options_.system ? "of the system" : "of a user",
               runs_.containment().describe());
     if (!custodian_) log::info("not started by reeve-init: if the manager dies, its state is lost");
-    const core::TimePoint fetched = now();
-    if (auto past = ledger_.recover())
-        take_over(std::move(*past), fetched);
-    else
-        boot();
+    come_up();
     if (custodian_) custodian_->ready();
     if (attached_) attached();
     ::malloc_trim(0);  // the documents of the files are gone; what lies between them is not
@@ -199,23 +200,6 @@ int Runner::run() {
     bus_.reset();
     if (custodian_) custodian_->ended(code);
     return code;
-}
-
-void Runner::boot() {
-    take(definitions_.load_first());
-    const std::string target = core_settings().boot_target;
-    if (const std::string problem = definitions_.problem_of(target); !problem.empty())
-        log::error("target {}: nothing is started; mend {}", target, problem);
-    else if (!engine_.find(target))
-        log::error(
-            "target {} does not exist: nothing is started; add {}.toml to {}, or give "
-            "--target NAME",
-            target, std::string_view{target}.substr(0, target.rfind(".target")),
-            options_.unit_path.front());
-    core::StartRequest boot;
-    boot.caller.by = "boot";
-    boot.unit = target;
-    feed(boot);
 }
 
 // ── the core's turn ────────────────────────────────────────────────────────────────────────────
@@ -239,7 +223,7 @@ void Runner::pump() {
         carry_out(std::move(fed));
     }
     pump_due_ = false;
-    if (ledger_.wants_snapshot()) ledger_.take(snapshot());
+    if (!coming_up_ && ledger_.wants_snapshot()) ledger_.take(snapshot());
     tend_keeper();
     arm();
 }
@@ -292,7 +276,8 @@ core::Result Runner::result_for(const core::Spawn& action) const {
 }
 
 void Runner::on(const core::BeginRun& action) {
-    runs_.begin(action, engine_.definition_of_run(action.unit));
+    const auto definition = engine_.definition_of_run(action.unit);
+    action.found ? runs_.take_up(action, definition) : runs_.begin(action, definition);
 }
 
 void Runner::on(const core::WatchGate& action) {

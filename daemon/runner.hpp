@@ -66,7 +66,9 @@ private:
 
     [[nodiscard]] core::Settings core_settings() const;
     [[nodiscard]] core::Result result_for(const core::Spawn& action) const;
-    void boot();
+    void come_up();
+    void boot(Recover how);
+    void start_first(const std::string& target);
     void feed(core::Event event);  // records and queues; handled before the loop sleeps
     void pump();
     void carry_out(Fed fed, std::uint32_t from = 0);  // from this one of its actions
@@ -96,6 +98,7 @@ private:
 
     // runner_taken_over.cpp
     void take_over(Ledger::Past past, core::TimePoint fetched);
+    void roll_back();
     std::vector<core::Action> remember(const Fed& fed, std::size_t done = SIZE_MAX);
     void remember(const core::Action& action);
     void remembers(const core::Spawn& action);
@@ -157,6 +160,7 @@ private:
     std::set<core::UnitId> lacking_;                // descriptors to start with, as the log said
     bool keeper_busy_ = false;
     bool by_reexec_ = false;  // the one before us gave way
+    bool coming_up_ = true;   // nothing of this is to be taken over by another yet
     bool pump_due_ = false;
     bool pumping_ = false;
     std::uint64_t events_handled_ = 0;

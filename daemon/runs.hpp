@@ -86,6 +86,13 @@ public:
     using Kept = std::map<std::uint64_t, posix::Fd>;
     void resume(const core::Engine& engine, Kept kept);
 
+    // ── of a manager that knows nothing of what runs: runs_found.cpp ──
+    // The units that have processes, by their cgroups and the slots. Then take_up() of each, then
+    // the rest is left where it is, and what of `kept` belongs to nobody is dropped.
+    std::vector<core::Found::Running> look_for(const core::Engine& engine, Kept kept);
+    void take_up(const core::BeginRun& action, units::UnitPtr definition);
+    void leave_the_rest(const core::Engine& engine);
+
     [[nodiscard]] bus::UnitFacts facts(core::UnitId unit) const;
     [[nodiscard]] std::size_t count() const { return live_.size(); }
     [[nodiscard]] const os::Children& children() const { return children_; }
@@ -127,7 +134,18 @@ private:
         bool finding_main = false;  // FindMain was asked for, and has not been answered
     };
 
+    // What was found of a unit.
+    struct Left {
+        pid_t main = 0;
+        core::RunId run{};
+        std::vector<pid_t> pids;
+    };
+
     static std::string mark_of(core::RunId run);
+    static std::string mark_left(const Left& left);
+    Left look_at(const units::UnitFile& unit, std::vector<pid_t> pids);
+    void take_up_notify(core::UnitId unit, Live& live);
+    void take_up_pipes(core::UnitId unit, Live& live, const Left& left);
     static bool uses_notify(const units::Service& service);
     static void no_hindrance(Live& live);
     static core::ProcessRef& role_of(Live& live, const core::Spawn& action);
@@ -186,6 +204,8 @@ private:
     os::Containment containment_;
     os::Children children_;
     os::MainFinder main_finder_;
+    std::map<core::UnitId, Left> left_;  // of look_for(), until taken up
+    Kept left_kept_;
     std::size_t removals_ = 0;  // under way, of runtime-directory
     bool told_short_of_descriptors_ = false;
 };

@@ -15,6 +15,7 @@ void Runs::remember(const core::BeginRun& action, units::UnitPtr definition) {
     live = Live{};
     live.run = action.run;
     live.definition = std::move(definition);
+    if (action.found) live.main = {action.unit, action.run, 1};
 }
 
 // Held until it is known to have begun; what was never cloned is started by resume().
@@ -133,10 +134,6 @@ core::RunId run_of(std::uint64_t key, core::RunId last) {
     return core::RunId{run <= known || run <= bits ? run : run - bits - 1};
 }
 
-init::Kind kind_of(std::uint64_t key) {
-    return static_cast<init::Kind>(key & 0xffU);
-}
-
 core::UnitId unit_of(std::uint64_t key) {
     return core::UnitId{static_cast<std::uint32_t>(key >> 32U)};
 }
@@ -158,7 +155,7 @@ void Runs::resume(const core::Engine& engine, Kept kept) {
 void Runs::adopt_logs(const core::Engine& engine, Kept& kept) {
     for (const bool rings : {true, false}) {
         for (auto& [key, fd] : kept) {
-            const init::Kind kind = kind_of(key);
+            const init::Kind kind = init::kind_of(key);
             const core::UnitId unit = unit_of(key);
             const bool is_pipe = kind == init::Kind::out_pipe || kind == init::Kind::err_pipe;
             if (rings ? kind != init::Kind::log_ring : !is_pipe) continue;

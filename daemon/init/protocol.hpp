@@ -58,5 +58,8 @@ enum class Kind : std::uint8_t {
 constexpr std::uint64_t key(std::uint32_t unit, std::uint64_t run, Kind kind) noexcept {
     return std::uint64_t{unit} << 32U | (run & 0xffffffU) << 8U | static_cast<std::uint64_t>(kind);
 }
+constexpr Kind kind_of(std::uint64_t key) noexcept {
+    return static_cast<Kind>(key & 0xffU);
+}
 
 }  // namespace reeve::init

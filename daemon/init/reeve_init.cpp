@@ -285,7 +285,8 @@ private:
         insist("disarm the timer", [&] { return ::timerfd_settime(busy_, 0, &off, nullptr); });
         kill_at_ = stopped_until_ = never;
         if (ended_) last_step(place_, step_, code_);
-        if (!replaced_) count_death(info);
+        // One that can be asked to give way is well.
+        replaced_ ? void(deaths_ = {}) : count_death(info);
         replaced_ = false;
         ready_at_ = never;
         if (start_at_ <= clock_now()) start_manager();

@@ -56,7 +56,7 @@ Journal::Appended Journal::append_note(std::string_view note, core::TimePoint at
 
 int Journal::compact(std::string_view snapshot, std::span<const Entry> pending,
                      core::TimePoint now) noexcept {
-    const unsigned other = 1 - header_->active;
+    const unsigned other = header_->active == 0 ? 1 : 0;
     std::uint64_t end = 0;
     punch(other, 0);  // if it cannot be: what is left there has older numbers
     int error = write_record(other, end, snapshot_kind, last_ - pending.size(), snapshot);
@@ -83,6 +83,11 @@ int Journal::compact(std::string_view snapshot, std::span<const Entry> pending,
     patience_ = {};
     next_try_ = {};
     return 0;
+}
+
+void Journal::forget() noexcept {
+    behind_ = true;
+    punch(header_->active <= 1 ? header_->active : 0, 0);
 }
 
 bool Journal::due(core::TimePoint now) const noexcept {

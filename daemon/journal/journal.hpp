@@ -38,6 +38,9 @@ public:
     int compact(std::string_view snapshot, std::span<const Entry> pending,
                 core::TimePoint now) noexcept;
 
+    // Nothing of it is to be read again; it is behind until the next compaction.
+    void forget() noexcept;
+
     // True when the events take more than the snapshot, and 64 KiB; or when it is behind and a new
     // try is worth it. Never wakes anybody: asked after events.
     [[nodiscard]] bool due(core::TimePoint now) const noexcept;

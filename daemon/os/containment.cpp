@@ -19,6 +19,7 @@
 #include "daemon/os/cgroup_dir.hpp"
 #include "daemon/os/cgroup_place.hpp"
 #include "daemon/os/instance_cgroup.hpp"
+#include "daemon/os/living.hpp"
 #include "daemon/os/run_tracker.hpp"
 #include "hal/posix/log.hpp"
 
@@ -52,6 +53,7 @@ struct Containment::Impl {
     std::deque<core::UnitId> idle;
     std::optional<std::unordered_set<std::string>> there;  // folders, while runs are adopted
     RunTracker tracker;
+    pid_t below = 0;  // see look_below()
     bool look_deferred = false;
     int looks_while_unsettled = 0;
     bool told_degraded = false;
@@ -336,6 +338,7 @@ void Containment::abandon() noexcept {
 }
 
 void Containment::look_below(pid_t root) {
+    impl_->below = root;
     impl_->tracker.look_below(root);
 }
 
@@ -386,19 +389,22 @@ int Containment::adopt(core::UnitId unit, std::string_view name, core::RunId run
 void Containment::adopt_rest(const std::vector<std::pair<core::UnitId, std::string>>& units) {
     Impl& m = *impl_;
     if (!m.instance) return;
-    std::map<std::string, core::UnitId, std::less<>> by_folder;
-    for (const auto& [unit, name] : units) by_folder.emplace(escape_cgroup_name(name), unit);
+    const auto by_folder = folders_of(units);
     m.there.reset();
     const auto held = m.held();
     for (const std::string& name : m.folders()) {
-        const auto plus = std::min(name.find('+'), name.size());
-        const auto unit = by_folder.find(name.substr(0, plus));
+        const RunFolder meant{name};
+        const auto unit = by_folder.find(meant.unit);
         if (unit == by_folder.end() || held.contains(name)) continue;
-        std::uint64_t run = 0;
-        if (plus < name.size())
-            std::from_chars(name.data() + plus + 1, name.data() + name.size(), run);
-        m.hold_left({unit->second, core::RunId{run}}, name);
+        m.hold_left({unit->second, meant.run}, name);
     }
+}
+
+std::vector<Living> Containment::living(
+    const std::vector<std::pair<core::UnitId, std::string>>& units) const {
+    const Impl& m = *impl_;
+    return m.instance ? living_in_folders(m.instance.get(), units)
+                      : living_with_marks(m.below, units);
 }
 
 void Containment::joined(core::UnitId unit, core::RunId run, pid_t pid) {

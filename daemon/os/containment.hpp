@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/core/types.hpp"
+#include "daemon/os/living.hpp"
 #include "daemon/os/loop.hpp"
 
 namespace reeve::os {
@@ -38,6 +39,9 @@ public:
     // After the last adopt(): what is in other folders of these units counts as left behind by
     // earlier runs, whose number may not be known (0); empty folders are removed.
     void adopt_rest(const std::vector<std::pair<core::UnitId, std::string>>& units);
+    // What lives in folders that a manager before us made, before any adopt(); without cgroups by
+    // the marks in the environment.
+    [[nodiscard]] std::vector<Living> living(const UnitNames& units) const;
     // Without cgroups: processes descend from `root`, a parent of ours, too.
     void look_below(pid_t root);
     // The manager after us has it: nothing is removed.

@@ -180,11 +180,19 @@ void Custodian::keep(std::span<const Kept> kept) {
     std::vector<std::uint64_t> keys;
     std::vector<int> fds;
     for (const Kept& each : kept) keys.push_back(each.key), fds.push_back(each.fd);
+    if (noted_) noted_->insert(keys.begin(), keys.end());
     post_keys(Message::keep, keys, fds);
 }
 
 void Custodian::keep(std::uint64_t key, int fd) {
+    if (noted_) noted_->insert(key);
     post_keys(Message::keep, std::span{&key, 1}, std::span{&fd, 1});
+}
+
+void Custodian::drop_the_rest(std::span<const std::uint64_t> old) {
+    const auto noted = std::exchange(noted_, std::nullopt).value_or(std::set<std::uint64_t>{});
+    for (const std::uint64_t key : old)
+        if (!noted.contains(key)) drop(key);
 }
 
 void Custodian::drop(std::span<const std::uint64_t> keys) {

@@ -6,6 +6,8 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -56,6 +58,9 @@ public:
     void keep(std::uint64_t key, int fd);
     void drop(std::span<const std::uint64_t> keys);
     void drop(std::uint64_t key);
+    // What an unknown past left under `old` keys goes, all that is not kept anew between the two.
+    void note_kept() { noted_.emplace(); }
+    void drop_the_rest(std::span<const std::uint64_t> old);
     // All that was kept, by key. Waits for the keeper, at most so long: what is missing then is
     // missing. Nothing of this class is to be called before it but the state.
     std::map<std::uint64_t, posix::Fd> take_back(
@@ -93,6 +98,7 @@ private:
     char* base_ = nullptr;
     std::uint32_t slot_room_ = 0;
     std::deque<Parcel> waiting_;
+    std::optional<std::set<std::uint64_t>> noted_;
     bool orphaned_ = false, has_lost_ = false;
 };
 

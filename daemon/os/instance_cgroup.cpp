@@ -14,6 +14,7 @@
 #include "daemon/os/clone_probe.hpp"
 #include "daemon/os/proc_file.hpp"
 #include "hal/posix/check.hpp"
+#include "hal/posix/log.hpp"
 
 namespace reeve::os {
 
@@ -28,7 +29,42 @@ void count_oom_kills(int folder) {
     if (control) (void)!::write(control.get(), "+memory", 7);
 }
 
+constexpr std::string_view of_instances = "reeve-";
+
+std::optional<CgroupPlace> place_of_ours() {
+    const auto mounts = read_whole("/proc/self/mountinfo");
+    const auto own = read_whole("/proc/self/cgroup");
+    return mounts && own ? own_cgroup(*mounts, *own) : std::nullopt;
+}
+
+// A number is used again after a while, but hardly ever by another of us.
+bool is_one_of_us(std::string_view pid) {
+    const auto name = read_whole("/proc/" + std::string{pid} + "/comm");
+    return name && name->starts_with("reeve");
+}
+
 }  // namespace
+
+std::string orphaned_instance(const std::string& family) {
+    std::string found;
+    const auto place = place_of_ours();
+    if (!place) return found;
+    const std::string prefix = std::string{of_instances} + family + "-";
+    const posix::Fd parent{::open(place->folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!parent) return found;
+    for (const std::string& name : subfolders(parent.get())) {
+        if (!name.starts_with(prefix) || is_one_of_us(name.substr(prefix.size()))) continue;
+        const posix::Fd folder{
+            ::openat(parent.get(), name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+        const auto events = folder ? read_at(folder.get(), "cgroup.events") : std::nullopt;
+        if (!events || events->find("populated 1") == std::string::npos) continue;
+        if (found.empty())
+            found = name.substr(of_instances.size());
+        else
+            log::warn("what lives in {}/{} is left alone", place->folder, name);
+    }
+    return found;
+}
 
 InstanceCgroup InstanceCgroup::none(std::string reason) {
     InstanceCgroup none;
@@ -48,7 +84,7 @@ InstanceCgroup InstanceCgroup::make(const std::string& instance) {
     if (!place) return none("no cgroup v2 is mounted");
 
     InstanceCgroup made;
-    made.name_ = "reeve-" + escape_cgroup_name(instance);
+    made.name_ = std::string{of_instances} + escape_cgroup_name(instance);
     made.folder_ = place->folder + "/" + made.name_;
     made.path_ = place->path + "/" + made.name_;
     made.parent_ = posix::Fd{::open(place->folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};

@@ -7,6 +7,10 @@
 
 namespace reeve::os {
 
+// The instance `<family>-PID` whose folder is beside where ours would be, in which something lives
+// though its first process, PID, is gone; empty: none. Of several the rest is named in the log.
+std::string orphaned_instance(const std::string& family);
+
 class InstanceCgroup {
 public:
     // Makes `<own cgroup>/reeve-<instance>`; none() with the reason where that cannot be.

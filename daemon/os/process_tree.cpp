@@ -117,14 +117,17 @@ std::vector<ProcessInfo> descendants(pid_t root) {
 }
 
 std::string run_mark(pid_t pid) {
-    constexpr std::string_view name = "REEVE_RUN=";
+    return variable_of(pid, "REEVE_RUN");
+}
+
+std::string variable_of(pid_t pid, std::string_view name) {
     const auto text = read_whole(proc(pid, "/environ"));
     if (!text) return {};
     std::string_view rest = *text;
     while (!rest.empty()) {
         const auto variable = rest.substr(0, rest.find('\0'));
-        if (variable.substr(0, name.size()) == name) {
-            return std::string{variable.substr(name.size())};
+        if (variable.substr(0, name.size()) == name && variable.substr(name.size(), 1) == "=") {
+            return std::string{variable.substr(name.size() + 1)};
         }
         rest.remove_prefix(std::min(rest.size(), variable.size() + 1));
     }

@@ -33,6 +33,8 @@ std::vector<ProcessInfo> descendants(pid_t root = 0);
 // The value of REEVE_RUN in its environment; empty: none, or not ours to read. A program that
 // writes its title over the environment has none.
 std::string run_mark(pid_t pid);
+// The same of any variable.
+std::string variable_of(pid_t pid, std::string_view name);
 
 // It has a new memory, but exec has not yet put arguments and environment there: nothing can be
 // told from them. Lasts microseconds, unless the file system of its program hangs.

@@ -60,9 +60,17 @@ TEST(Options, ASecondInstanceIsSelfContained) {
     EXPECT_TRUE(o.settings_files.empty());
 }
 
+TEST(Options, AKeeperSaysHowToRecover) {
+    EXPECT_EQ(parse_options({}, true).recover, Recover::go_on);
+    EXPECT_EQ(parse_options({"--recover=rebuild"}, true).recover, Recover::rebuild);
+    EXPECT_EQ(parse_options({"--recover", "last-good"}, true).recover, Recover::last_good);
+    EXPECT_EQ(parse_options({"--recover=rescue"}, true).recover, Recover::rescue);
+}
+
 TEST(Options, AnUnknownOptionAndAMissingValueAreUsageErrors) {
     EXPECT_THROW(parse_options({"--frobnicate"}, true), UsageError);
     EXPECT_THROW(parse_options({"--target"}, true), UsageError);
+    EXPECT_THROW(parse_options({"--recover=other"}, true), UsageError);
 }
 
 }  // namespace

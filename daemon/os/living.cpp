@@ -1,0 +1,69 @@
+#include "daemon/os/living.hpp"
+
+#include <fcntl.h>
+
+#include <charconv>
+
+#include "daemon/os/cgroup_dir.hpp"
+#include "daemon/os/cgroup_place.hpp"
+#include "daemon/os/proc_file.hpp"
+#include "daemon/os/process_tree.hpp"
+#include "hal/posix/fd.hpp"
+#include "hal/posix/log.hpp"
+
+namespace reeve::os {
+
+RunFolder::RunFolder(std::string_view name) : unit{name.substr(0, name.find('+'))} {
+    std::uint64_t number = 0;
+    if (unit.size() < name.size())
+        std::from_chars(name.data() + unit.size() + 1, name.data() + name.size(), number);
+    run = core::RunId{number};
+}
+
+std::map<std::string, core::UnitId, std::less<>> folders_of(const UnitNames& units) {
+    std::map<std::string, core::UnitId, std::less<>> by_folder;
+    for (const auto& [unit, name] : units) by_folder.emplace(escape_cgroup_name(name), unit);
+    return by_folder;
+}
+
+std::vector<Living> living_in_folders(int instance, const UnitNames& units) {
+    const auto by_folder = folders_of(units);
+    const posix::Fd all{::openat(instance, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    std::map<core::UnitId, Living> found;
+    for (const std::string& name : subfolders(all.get())) {
+        const posix::Fd folder{
+            ::openat(instance, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+        const auto events = folder ? read_at(folder.get(), "cgroup.events") : std::nullopt;
+        if (!events || events->find("populated 1") == std::string::npos) continue;
+        const RunFolder meant{name};
+        const auto unit = by_folder.find(meant.unit);
+        if (unit == by_folder.end()) {
+            log::warn("what lives in the cgroup {} is of no unit: it is left alone", name);
+            continue;
+        }
+        Living& living = found[unit->second];
+        if (!living.pids.empty() && meant.run < living.run) continue;
+        living = {unit->second, meant.run, CgroupDir{instance, name}.members()};
+    }
+    std::vector<Living> out;
+    for (auto& [unit, living] : found) out.push_back(std::move(living));
+    return out;
+}
+
+std::vector<Living> living_with_marks(pid_t root, const UnitNames& units) {
+    std::map<std::string, core::UnitId, std::less<>> by_name;
+    for (const auto& [unit, name] : units) by_name.emplace(name, unit);
+    std::map<core::UnitId, Living> found;
+    for (const ProcessInfo& each : descendants(root)) {
+        const auto unit = by_name.find(variable_of(each.id.pid, "REEVE_UNIT"));
+        if (unit == by_name.end() || each.zombie) continue;
+        Living& living = found[unit->second];
+        living.unit = unit->second;
+        living.pids.push_back(each.id.pid);
+    }
+    std::vector<Living> out;
+    for (auto& [unit, living] : found) out.push_back(std::move(living));
+    return out;
+}
+
+}  // namespace reeve::os

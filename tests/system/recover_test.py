@@ -1,0 +1,177 @@
+# ctest: label=system timeout=180
+"""The manager cannot go on by its journal: it comes up by what runs, and starts none of that twice."""
+import os
+import pathlib
+import re
+import signal
+
+from harness import BoardTest, main, needs_root
+from harness.remains import descriptors
+
+SOURCE = pathlib.Path(__file__).parents[2]
+
+
+def journal_regions():
+    """Where they begin, as layout.hpp has it."""
+    text = (SOURCE / "daemon/init/layout.hpp").read_text()
+    shifts = re.search(r"journal_at\[2\] = \{1ULL << (\d+)U, 1ULL << (\d+)U\}", text)
+    return [1 << int(shift) for shift in shifts.groups()]
+
+
+def damage_journal(keeper):
+    """Flips bytes in both regions, wherever something is."""
+    state = next(fd for fd, what in descriptors(keeper).items() if "memfd:reeve" in what)
+    with open(f"/proc/{keeper}/fd/{state}", "r+b", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        for begin in journal_regions():
+            if begin < size:
+                here = os.pread(file.fileno(), 64, begin)
+                os.pwrite(file.fileno(), bytes(byte ^ 0xff for byte in here), begin)
+
+
+@needs_root
+class Recover(BoardTest):
+
+    def running(self, *keeper_options, talks=True):
+        """Three services that run, one of them with leases, one with a watchdog."""
+        b = self.board(keeper=True, keeper_options=keeper_options)
+        (b.data / "talk").write_text("") if talks else None
+        b.shell("plain", f"{b.note('plain')}; until [ -e {b.data}/talk ]; do sleep 0.05; done; "
+                         "while :; do echo says; sleep 0.05; done",
+                service="start-pre = ['/bin/true']", more="[log]\nto = ['file', 'memory']\n")
+        b.shell("leases", b.note("leases") + "; exec sleep 1000", more="[hal]\nlease = ['lock']\n")
+        b.shell("watched", b.note("watched") + "; systemd-notify --ready --no-block; while :; do "
+                "sleep 0.1; systemd-notify WATCHDOG=1 --no-block; done",
+                service="type = 'notify'\nnotify-access = 'all'\nwatchdog = '3s'")
+        b.shell("wants-lock", b.note("wants-lock") + "; exec sleep 1000",
+                more="[hal]\nlease = ['lock']\n", unit="after = ['leases']")
+        b.unit("lock", "[device]\nclass = 'semaphore'\n")
+        b.target("plain", "leases", "watched", "wants-lock")
+        b.start()
+        for name in self.NAMES:
+            b.wait_state(name, "up")
+        b.wait_state("wants-lock", "waiting")
+        return b
+
+    NAMES = ("plain", "leases", "watched")
+
+    def pids(self, b):
+        return {name: b.patient(lambda n=name: b.main_pid(n)) for name in self.NAMES}
+
+    def assert_same(self, b, before):
+        """All as it was, as seen from outside; and it is managed as ever."""
+        states = b.patient(b.states)
+        self.assertEqual({n: states[n] for n in self.NAMES}, dict.fromkeys(self.NAMES, "up"))
+        self.assertEqual(states["wants-lock"], "waiting")
+        self.assertEqual(self.pids(b), before)
+        self.assertEqual(sorted(b.trace()), sorted(self.NAMES))
+
+    def assert_manages(self, b, code=None):
+        """What is found ends, starts and prints like any other."""
+        file = b.runtime / "log" / "plain" / "current"
+        seen = file.stat().st_size
+        self.wait_until(lambda: file.stat().st_size > seen, "what is printed is read")
+        os.kill(b.main_pid("leases"), signal.SIGKILL)
+        self.wait_until(lambda: "wants-lock" in b.trace() or b.trace().count("leases") == 2,
+                        b.overview)
+        if code is not None:
+            self.assertIn(code, b.log())
+        b.ctl("stop", "watched", "leases", "wants-lock")
+        self.assertEqual(b.state("watched"), "down")
+
+    def test_a_damaged_journal(self):
+        b = self.running()
+        before = self.pids(b)
+        os.kill(b.manager, signal.SIGSTOP)
+        damage_journal(b.pid)
+        b.kill_manager()
+        self.assertIn("3 units found running", b.log())
+        self.assert_same(b, before)
+        b.kill_manager()  # by the journal again
+        self.assertIn("taken over:", b.log())
+        self.assert_same(b, before)
+        self.assert_manages(b, "leases: up -> ")
+        self.assertIn("signal 9", b.log())
+
+    def test_deaths_in_a_row_raise_the_level(self):
+        b = self.running("--deaths", "5", "--within", "1min")
+        before = self.pids(b)
+        b.target("plain", name="rescue")
+        for level in ("rebuild", "last-good", "rescue"):
+            for _ in range(5):
+                self.assertNotIn(f"next with --recover={level}", b.log())
+                b.kill_manager()
+            self.assertIn(f"next with --recover={level}", b.log())
+            if level != "rescue":
+                self.assert_same(b, before)
+        # Rescue: what runs is left alone, what waited is not wanted.
+        states = b.patient(b.states)
+        self.assertEqual({n: states[n] for n in self.NAMES}, dict.fromkeys(self.NAMES, "up"))
+        self.assertEqual((states["wants-lock"], states["rescue"]), ("down", "up"))
+        self.assertEqual(self.pids(b), before)
+        self.assertEqual(sorted(b.trace()), sorted(self.NAMES))
+        b.ask("Start", "default")
+        b.wait_state("wants-lock", "waiting")
+
+    def test_last_good_goes_back(self):
+        b = self.running("--deaths", "2", "--within", "1min")
+        before = self.pids(b)
+        for _ in range(2):
+            b.kill_manager()
+        self.assertIn("next with --recover=rebuild", b.log())
+        b.shell("new", "exec sleep 1000")
+        b.ctl("apply")
+        self.assertIn("new", b.states())
+        # The next two are rebuilt from the files: these have no set before them.
+        for _ in range(2):
+            b.kill_manager()
+        self.assertIn("next with --recover=last-good", b.log())
+        self.assertIn("nothing was applied before", b.log())
+        self.assertIn("new", b.patient(b.states))
+        (b.units / "new.toml").unlink()
+        b.ctl("apply")
+        self.assertNotIn("new", b.states())
+        b.kill_manager()
+        self.wait_until(lambda: "new" in b.patient(b.states), b.overview)
+        self.assertIn("going back to the set that was applied before", b.log())
+        self.assert_same(b, before)
+
+    def test_rescue_without_a_target(self):
+        b = self.running("--deaths", "1", "--within", "1min")
+        before = self.pids(b)
+        for _ in range(3):
+            b.kill_manager()
+        self.assertIn("rescue.target does not exist: nothing is started", b.log())
+        self.assertEqual(self.pids(b), before)
+
+
+    def test_the_keeper_and_then_the_manager(self):
+        b = self.running(talks=False)  # to print while nobody reads ends a process
+        before = self.pids(b)
+        manager = b.manager
+        os.kill(b.pid, signal.SIGKILL)
+        b.process.wait()
+        self.wait_until(lambda: "the keeper is gone" in b.log(), b.overview)
+        self.assert_same(b, before)
+        self.assertEqual(b.ctl("stop", "wants-lock").code, 0)
+        os.kill(manager, signal.SIGKILL)
+        self.wait_until(lambda: not os.path.exists(f"/proc/{manager}") or self.reaped(manager),
+                        "it is dead")
+        b.start()
+        self.assertIn("3 units found running", b.log())
+        self.assert_same(b, before)
+        (b.data / "talk").touch()
+        file = b.runtime / "log" / "plain" / "current"
+        self.wait_until(lambda: file.exists() and "says" in file.read_text(), b.overview)
+        os.kill(before["leases"], signal.SIGKILL)
+        self.wait_until(lambda: "exit status unknown" in b.log(), b.overview)
+
+    def reaped(self, pid):
+        try:
+            return os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:
+            return True
+
+
+if __name__ == "__main__":
+    main()
