@@ -379,14 +379,17 @@ void Runner::on(const core::Removed& action) {
 void Runner::take(const core::ApplySet& set) {
     pump();  // what came before it
     const auto had = gates_.devices();
-    const core::TimePoint at = now();
+    Fed fed{set, now()};
+    fed.number = ledger_.record(fed.event, fed.at);
+    const std::uint64_t number = fed.number;
     try {
         pumping_ = true;
         const Restore not_pumping{pumping_};
-        carry_out({set, at, ledger_.record(set, at)});
+        carry_out(std::move(fed));
     } catch (...) {
+        note_failed(number);
+        ledger_.done(number);
         gates_.set_devices(had);
-        ledger_.take(snapshot());  // without the event that came to nothing
         throw;
     }
     posix::guarded("after an apply", [&] {

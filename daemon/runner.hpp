@@ -120,6 +120,7 @@ private:
     void remembers(const core::Answer&) {}
     void remember_note(std::string_view note);
     void give_way_to(const std::string& binary);
+    void note_failed(std::uint64_t event);
     void note_status(core::UnitId unit, core::RunId run, const std::string& text);
     void open_bus();
     std::function<void(std::string)> record_of_requests();

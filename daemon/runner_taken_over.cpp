@@ -16,7 +16,7 @@ namespace reeve {
 namespace {
 
 // What a note of the journal is about.
-enum class Note : std::uint8_t { status, request, reexec };
+enum class Note : std::uint8_t { status, request, reexec, failed };
 
 // Where we were started from; what lies there now may be another.
 std::string own_binary() {
@@ -25,6 +25,17 @@ std::string own_binary() {
     constexpr std::string_view replaced = " (deleted)";
     if (path.ends_with(replaced)) path.resize(path.size() - replaced.size());
     return path;
+}
+
+// Those that came to nothing for want of memory, and left all as it was.
+std::set<std::uint64_t> failed_events(const std::vector<journal::Entry>& entries) {
+    std::set<std::uint64_t> failed;
+    for (const auto& entry : entries) {
+        if (!entry.note) continue;
+        archive::Reader in{*entry.note};
+        if (in.read<Note>() == Note::failed) failed.insert(in.read<std::uint64_t>());
+    }
+    return failed;
 }
 
 }  // namespace
@@ -38,7 +49,9 @@ void Runner::take_over(Ledger::Past past, core::TimePoint fetched) {
     attached_->ends(Part::recover, now());
     gates_.stand_still();
     restore(past.snapshot);
+    const auto failed = failed_events(past.since);
     for (auto& entry : past.since) {
+        if (failed.contains(entry.sequence)) continue;
         if (entry.note) {
             remember_note(*entry.note);
             continue;
@@ -111,6 +124,13 @@ void Runner::remembers(const core::Removed& action) {
     hindered_.erase(action.unit);
 }
 
+void Runner::note_failed(std::uint64_t event) {
+    if (!custodian_) return;
+    archive::Writer note;
+    note(Note::failed, event);
+    ledger_.note(note.finish());
+}
+
 void Runner::note_status(core::UnitId unit, core::RunId run, const std::string& text) {
     if (!custodian_) return;
     archive::Writer note;
@@ -138,6 +158,7 @@ void Runner::remember_note(std::string_view note) {
         }
         case Note::request: bus_->replay(in.read<std::string>()); break;
         case Note::reexec: by_reexec_ = true; break;
+        case Note::failed: break;  // see failed_events()
     }
 }
 

@@ -62,10 +62,10 @@ public:
     void kill_all(const core::KillAll& action);
     void find_main(const core::FindMain& action);
     void end(const core::EndRun& action);
-    void forget(core::UnitId unit);                    // its id is dead
-    void accounts_changed();                           // runs that wait for one look again
-    void start_next();                                 // those held look whether they may begin
-    void exits_stored() { children_.exits_stored(); }  // by the keeper
+    void forget(core::UnitId unit);  // its id is dead
+    void accounts_changed();         // runs that wait for one look again
+    void start_next();               // those held look whether they may begin
+    void exits_stored();             // by the keeper, which has reaped
     // The last step of a shutdown, to whatever still lives. False: nothing does.
     bool signal_everything(int signal);
     // No runtime-directory is still to be removed.

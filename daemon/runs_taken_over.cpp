@@ -224,6 +224,12 @@ bool Runs::adopt_process(Live& live, state::Slot& slot) {
     return true;
 }
 
+// Whatever it reaped: the last of a run may be among it.
+void Runs::exits_stored() {
+    children_.exits_stored();
+    containment_.after_reap();
+}
+
 // What had been asked for and not begun; and where nothing is left, nobody else tells of that.
 void Runs::go_on(core::UnitId unit, Live& live, bool has_process) {
     const bool waits = !live.seldom->held.empty();

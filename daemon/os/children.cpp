@@ -102,7 +102,8 @@ struct Children::Impl {
                   {[this](std::unique_ptr<SpawnJob> job) { spawned(std::move(job)); },
                    [this](const SpawnJob& job) {
                        news(SpawnHangs{job.process, job.plan.argv.front(), false});
-                   }}} {
+                   }},
+                  in != nullptr ? std::optional<rlim_t>{in->header().core_limit} : std::nullopt} {
         if (slots == nullptr) return;
         taken_over.emplace(loop, *slots,
                            TakenOver::Tell{[this](state::Slot& slot) { adopted_executed(slot); },

@@ -150,6 +150,7 @@ void become(void* argument) noexcept {
     if (::syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &order.nofile, nullptr) == -1) {
         fail(order);
     }
+    if (order.change_core) ::syscall(SYS_prlimit64, 0, RLIMIT_CORE, &order.core, nullptr);
     ::syscall(SYS_umask, order.umask);
     if (order.filter != nullptr) refuse_children(order);
     if (order.change_identity) change_identity(order);

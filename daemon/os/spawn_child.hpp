@@ -30,6 +30,8 @@ struct ChildOrder {
     struct Limit {
         std::uint64_t soft, hard;
     } nofile{};  // as struct rlimit64
+    bool change_core = false;
+    Limit core{};
     mode_t umask = 0022;
     bool change_identity = false;
     uid_t uid = 0;

@@ -139,8 +139,13 @@ struct SpawnThreads::Impl {
     bool timer_armed = false;
     bool complained = false;  // that no thread can be made
 
-    Impl(Loop& on, Events to) : loop{on}, events{std::move(to)} {
+    Impl(Loop& on, Events to, std::optional<rlim_t> core) : loop{on}, events{std::move(to)} {
         environment = probe_environment(file_limit.original());
+        rlimit own{};
+        if (core && ::getrlimit(RLIMIT_CORE, &own) == 0) {
+            own.rlim_cur = std::min(*core, own.rlim_max);
+            environment.core = own;
+        }
         shared->wake =
             posix::Fd{posix::check(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "create eventfd")};
         sd_event_source* source = nullptr;
@@ -249,8 +254,8 @@ struct SpawnThreads::Impl {
     }
 };
 
-SpawnThreads::SpawnThreads(Loop& loop, Events events)
-    : impl_{std::make_unique<Impl>(loop, std::move(events))} {}
+SpawnThreads::SpawnThreads(Loop& loop, Events events, std::optional<rlim_t> core)
+    : impl_{std::make_unique<Impl>(loop, std::move(events), core)} {}
 
 SpawnThreads::~SpawnThreads() {
     impl_->loop.unwatch(impl_->shared->wake.get());

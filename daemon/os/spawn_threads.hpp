@@ -3,8 +3,11 @@
 // the thread that made the child ends.
 #pragma once
 
+#include <sys/resource.h>
+
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,7 +42,8 @@ public:
     };
     static constexpr unsigned regular = 2, spare = 6;
 
-    SpawnThreads(Loop& loop, Events events);  // throws std::system_error
+    // `core`: soft RLIMIT_CORE of children, where it is not ours. Throws std::system_error.
+    SpawnThreads(Loop& loop, Events events, std::optional<rlim_t> core = {});
     // Idle threads end; one that hangs is left behind with what it uses.
     ~SpawnThreads();
     SpawnThreads(const SpawnThreads&) = delete;

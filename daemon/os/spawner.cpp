@@ -133,6 +133,10 @@ void Spawner::complete(ChildOrder& order, const SpawnPlan& plan) const noexcept 
     order.window_end = window_.end();
     order.nofile = {environment_.files.rlim_cur, environment_.files.rlim_max};
     if (plan.nofile) order.nofile = {*plan.nofile, *plan.nofile};
+    if (environment_.core) {
+        order.change_core = true;
+        order.core = {environment_.core->rlim_cur, environment_.core->rlim_max};
+    }
     order.reset_signals = environment_.reset_signals;
     order.reset_oom_score = environment_.oom_protected;
     if (plan.refuse_children) {

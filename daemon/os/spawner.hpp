@@ -6,6 +6,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "daemon/os/fd_window.hpp"
 #include "daemon/os/spawn_child.hpp"
@@ -28,6 +29,7 @@ struct SpawnEnvironment {
     rlimit files{};                   // what the manager was started with
     std::uint64_t reset_signals = 0;  // those that are ignored here
     bool oom_protected = false;
+    std::optional<rlimit> core;  // of children, where ours is another
 };
 SpawnEnvironment probe_environment(const rlimit& original_files);
 

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import resource
 import signal
 import time
 
@@ -229,6 +230,19 @@ class Survives(BoardTest):
         refused = b.ctl("reexec", "--binary", "/bin/true", code=1)
         self.assertIn("/bin/true: does not know --check-state", refused.err)
         self.assertEqual(b.manager, old)
+
+    def test_services_have_the_limits_of_the_keeper(self):
+        b = self.started()
+        b.shell("limits", f"ulimit -Sc > {b.data}/core; ulimit -Hc >> {b.data}/core; "
+                          f"ulimit -Sn >> {b.data}/core", service="type = 'oneshot'")
+        b.start()
+        b.ctl("start", "limits")
+        limit = lambda value: "unlimited" if value == resource.RLIM_INFINITY else str(value)
+        soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+        in_blocks = lambda value: limit(value if value == resource.RLIM_INFINITY else value // 512)
+        self.assertEqual((b.data / "core").read_text().split(),
+                         [in_blocks(soft), in_blocks(hard),
+                          limit(resource.getrlimit(resource.RLIMIT_NOFILE)[0])])
 
     def test_a_shutdown_goes_on(self):
         b = self.started()
