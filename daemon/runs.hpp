@@ -155,6 +155,7 @@ private:
     void adopt_run(core::UnitId unit, Live& live, Kept& kept);
     std::set<core::UnitId> adopt_processes();
     bool adopt_process(Live& live, state::Slot& slot);
+    void give_ready_end(core::UnitId unit, Live& live);
     void go_on(core::UnitId unit, Live& live, bool has_process);
     static std::vector<HeldSpawn> take_held(Live& live);
     static std::optional<HeldSpawn> take_held(Live& live, core::ProcessRef process);

@@ -1,9 +1,13 @@
 // The part of Runs for a manager that takes over from a dead one: it first learns what the other
 // had been asked for and had heard, then looks what is so.
+#include <fcntl.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "daemon/core/engine.hpp"
 #include "daemon/runs.hpp"
+#include "hal/posix/log.hpp"
 #include "units/archive.hpp"
 
 namespace reeve {
@@ -230,9 +234,29 @@ void Runs::exits_stored() {
     containment_.after_reap();
 }
 
+// A main process that is still to begin needs the end of its ready-fd that writes.
+void Runs::give_ready_end(core::UnitId unit, Live& live) {
+    if (live.definition->service->ready_fd < 0) return;
+    if (live.ready_read) {
+        const std::string read_end = "/proc/self/fd/" + std::to_string(live.ready_read.get());
+        live.ready_write = posix::Fd{::open(read_end.c_str(), O_WRONLY | O_CLOEXEC)};
+        if (live.ready_write) return;
+        loop_.unwatch(live.ready_read.get());
+    }
+    try {
+        open_ready_pipe(unit, live);
+    } catch (const std::system_error& e) {
+        log::warn("unit {}: {}: it cannot tell that it is ready", live.definition->name, e.what());
+    }
+}
+
 // What had been asked for and not begun; and where nothing is left, nobody else tells of that.
 void Runs::go_on(core::UnitId unit, Live& live, bool has_process) {
-    const bool waits = !live.seldom->held.empty();
+    const auto& held = live.seldom->held;
+    const bool waits = !held.empty();
+    if (std::ranges::any_of(
+            held, [](const HeldSpawn& each) { return each.action.phase == units::Phase::main; }))
+        give_ready_end(unit, live);
     prepare(unit, live);
     if (live.prepared)
         for (const HeldSpawn& each : take_held(live)) start_in_turn(live, each);

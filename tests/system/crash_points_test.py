@@ -15,6 +15,7 @@ from harness.remains import descriptors
 SOURCE = pathlib.Path(__file__).parents[2]
 # Each point this many times: the first, the second … that it is reached.
 TIMES = scaled(2, 40)
+UNITS = ("ready", "crashes", "fd", "steady")
 
 
 def points():
@@ -74,6 +75,8 @@ class CrashPoints(BoardTest):
                          "exec sleep 1000",
                 service="type = 'notify'\nnotify-access = 'all'\nstop = ['/bin/true']",
                 unit="after = ['steady']", more="[hal]\nlease = ['lock']\n")
+        b.shell("fd", f"{began}; echo >&5; exec sleep 1000",
+                service="type = 'notify'\nready-fd = 5")
         b.unit("lock", "[device]\nclass = 'semaphore'\n")
         b.target("steady")
         b.start()
@@ -101,18 +104,17 @@ class CrashPoints(BoardTest):
     def script(self, b):
         """What is asked is done once, whatever happens to the manager meanwhile."""
         b.ctl("start", "ready")
-        b.ctl("start", "crashes")
+        b.ctl("start", "crashes", "fd")
         before = b.patient(lambda: b.starts("crashes"))
         self.wait_until(lambda: b.patient(lambda: b.starts("crashes")) > before + 1, b.overview)
         b.ctl("event", "set", "word")
         b.shell("changes", f"# {next(self.numbers)}")
         b.ctl("apply")
-        b.ctl("stop", "ready", "crashes")
+        b.ctl("stop", "ready", "crashes", "fd")
         b.ctl("event", "clear", "word")
-        self.assertEqual({n: s for n, s in b.patient(b.states).items() if n in ("ready", "crashes",
-                                                                               "steady")},
-                         {"ready": "down", "crashes": "down", "steady": "up"})
-        for unit in ("ready", "crashes"):
+        self.assertEqual({n: s for n, s in b.patient(b.states).items() if n in UNITS},
+                         {"ready": "down", "crashes": "down", "fd": "down", "steady": "up"})
+        for unit in ("ready", "crashes", "fd"):
             runs = [line for line in b.trace() if line.startswith(f"began {unit} ")]
             self.assertEqual(len(runs), len(set(runs)), "a run began twice")
             silent = b.patient(lambda: b.starts(unit)) - len(runs)
