@@ -1,6 +1,7 @@
 #include "daemon/definitions.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 #include "hal/posix/log.hpp"
 #include "units/names.hpp"
@@ -38,6 +39,11 @@ DefinitionSet set_of(units::UnitSet set) {
 
 std::string reason_of(const std::exception& error) {
     return dynamic_cast<const std::bad_alloc*>(&error) != nullptr ? "out of memory" : error.what();
+}
+
+std::int64_t wall_clock() {
+    using namespace std::chrono;
+    return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace
@@ -80,7 +86,9 @@ std::string Definitions::problem_of(std::string_view name) const {
 }
 
 core::ApplySet Definitions::load_first() {
-    in_force_ = set_of(units::load(options_));
+    units::LoadOptions from = options_;
+    from.now = wall_clock();
+    in_force_ = set_of(units::load(from));
     for (const auto& problem : in_force_.problems) {
         if (problem.severity == units::Severity::error)
             log::error("{}", to_string(problem));
@@ -121,6 +129,7 @@ void Definitions::prepare(const core::Engine& engine, const bus::ApplyOptions& o
                  before = in_force_.units.units]() mutable {
         reading->attempt([&] {
             from.before = std::move(before);
+            from.now = wall_clock();
             from.at = [&](const char* step, const std::string& file) { reading->at(step, file); };
             units::UnitSet set = units::load(from);
             for (const auto& name : instances)

@@ -109,10 +109,7 @@ private:
 
 }  // namespace
 
-std::uint64_t stamp_of(const std::vector<const std::string*>& paths) {
-    timespec clock{};
-    ::clock_gettime(CLOCK_REALTIME, &clock);
-    const std::int64_t now = nanoseconds(clock);
+std::uint64_t stamp_of(const std::vector<const std::string*>& paths, std::int64_t now) {
     Hash hash;
     for (const std::string* path : paths) {
         struct stat status {};

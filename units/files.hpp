@@ -18,8 +18,9 @@ struct FileText {
 FileText read_text(const std::string& path);
 
 // What tells these files, as they are now, from any others and from themselves after a change:
-// names, places, sizes and times. 0: cannot be told, as one has changed a moment ago.
-std::uint64_t stamp_of(const std::vector<const std::string*>& paths);
+// names, places, sizes and times. 0: cannot be told, as one has changed a moment ago. `now`: by the
+// wall clock, in ns.
+std::uint64_t stamp_of(const std::vector<const std::string*>& paths, std::int64_t now);
 
 // The names in a folder, sorted; nullopt: it does not exist. `error` says why it cannot be read.
 std::optional<std::vector<std::string>> list_folder(const std::string& path, std::string& error);

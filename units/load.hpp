@@ -35,6 +35,7 @@ struct LoadOptions {
     // Units read before with the same options: whose files have not changed since is taken from
     // here.
     std::vector<UnitPtr> before;
+    std::int64_t now = 0;  // by the wall clock, ns; 0: not known, so all is read again next time
     Node defaults;  // further ones, as tables [service] and [log]; checked before (check_defaults)
 };
 

@@ -138,7 +138,7 @@ std::uint64_t Loader::stamp(const std::string& name, const std::string& file) {
     };
     if (is_instance(name)) add(template_of(name));
     add(name);
-    return stamp_of(paths);
+    return stamp_of(paths, options_.now);
 }
 
 bool Loader::take_unchanged(const std::string& name, std::uint64_t stamp) {

@@ -49,19 +49,18 @@ struct Envelope {
         header.msg_iov = &part;
         header.msg_iovlen = 1;
         header.msg_control = control;
-        header.msg_controllen = static_cast<decltype(header.msg_controllen)>(room);
+        header.msg_controllen = static_cast<uint32_t>(room);  // wider with some libraries
     }
     int* fds() { return reinterpret_cast<int*>(control + CMSG_LEN(0)); }
     // For so many keys, each with a descriptor.
     void seal(size_t count) {
         part.iov_len = offsetof(Packet, keys) + count * sizeof(uint64_t);
         if (count == 0) return;
-        header.msg_controllen =
-            static_cast<decltype(header.msg_controllen)>(CMSG_SPACE(count * sizeof(int)));
+        header.msg_controllen = static_cast<uint32_t>(CMSG_SPACE(count * sizeof(int)));
         auto* c = reinterpret_cast<cmsghdr*>(control);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = static_cast<decltype(c->cmsg_len)>(CMSG_LEN(count * sizeof(int)));
+        c->cmsg_len = static_cast<uint32_t>(CMSG_LEN(count * sizeof(int)));
     }
 };
 
@@ -84,8 +83,7 @@ public:
         if (!often && unready_ < by.deaths) return delay;
         total_ = unready_ = 0;
         if (level == last_level) return -1;
-        ++level;
-        return delay;
+        return ++level, delay;
     }
 
 private:
@@ -112,8 +110,7 @@ private:
         for (int fd = 0; fd < 3; ++fd)
             if (::fcntl(fd, F_GETFD) == -1 && errno == EBADF) ::open("/dev/null", O_RDWR);
         ::signal(SIGCHLD, SIG_DFL);  // ignored, as some leave it, the kernel would reap
-        sigset_t ours;
-        ::sigemptyset(&ours);
+        sigset_t ours{};  // empty
         for (const int signal : watched) ::sigaddset(&ours, signal);
         insist("block signals", [&] { return ::sigprocmask(SIG_BLOCK, &ours, nullptr); });
         signals_ = insist("watch signals", [&] {
@@ -325,16 +322,14 @@ private:
         const ssize_t got = ::recvmsg(socket_, &envelope.header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (got < 0 && errno == ECONNRESET)
             return true;  // it died without reading all; ours follow
-        if (got < 0) trouble("hear the manager");
-        if (got < 0) return false;
+        if (got < 0) return trouble("hear the manager"), false;
         if (got == 0) hang_up();  // it has gone, or said nothing: that may come with descriptors
         const cmsghdr* c = CMSG_FIRSTHDR(&envelope.header);
         // Nothing but descriptors was allowed to come with it.
         const size_t fds = c != nullptr ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
-        const uint64_t bytes = packet.type == Message::reexec
-                                   ? packet.count
-                                   : uint64_t{packet.count} * sizeof(uint64_t);
-        if (static_cast<uint64_t>(got) != offsetof(Packet, keys) + bytes) packet.type = Message{};
+        const uint64_t each = packet.type == Message::reexec ? 1 : sizeof(uint64_t);
+        const uint64_t bytes = offsetof(Packet, keys) + packet.count * each;
+        if (static_cast<uint64_t>(got) != bytes) packet.type = Message{};
         if (got > 0 || fds > 0) act_on(packet, envelope.fds(), fds);
         return got > 0;
     }

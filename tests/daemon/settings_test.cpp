@@ -91,7 +91,7 @@ TEST_F(SettingsFile, EveryProblemIsToldWithItsPlace) {
                                            ":4:1: shutdown.join: found \"3 moons\", expected a "
                                            "duration such as \"30s\"");
     EXPECT_EQ(to_string(problems_[2]), file + ":6:1: watchdog.device: not in this version");
-    EXPECT_EQ(to_string(problems_[3]), "/none.toml: cannot be read");
+    EXPECT_EQ(to_string(problems_[3]), "/none.toml: cannot be read: No such file or directory");
 }
 
 }  // namespace
