@@ -11,6 +11,7 @@ import time
 from harness import BoardTest, main, scaled
 
 SERVICES, KILLS, REEXECS = scaled((40, 40, 10), (200, 500, 100))
+BACKOFF = scaled("20ms", "200ms")  # some hundred crashes a second in all, on two cores
 WAITS = 5
 TALKERS = 4
 
@@ -41,7 +42,7 @@ class KillStorm(BoardTest):
                           f"HUP INT USR1 USR2; {began}; while :; do sleep 1000 & wait; done")
             post = (f"stop-post = [['/bin/sh', '-c', 'echo post $REEVE_UNIT $REEVE_RUN $EXIT_CODE "
                     f"$EXIT_STATUS >> {b.data}/trace']]\n" if name in tells else "")
-            b.shell(name, script, service="backoff = { first = '20ms', factor = 1.0 }\n"
+            b.shell(name, script, service=f"backoff = {{ first = '{BACKOFF}', factor = 1.0 }}\n"
                                           "restart = 'always'\n" + post)
         for i in range(TALKERS):
             b.shell(f"talks{i}", "i=0; while :; do echo line $i.; i=$((i + 1)); sleep 0.002; done",
