@@ -110,7 +110,7 @@ private:
         for (int fd = 0; fd < 3; ++fd)
             if (::fcntl(fd, F_GETFD) == -1 && errno == EBADF) ::open("/dev/null", O_RDWR);
         ::signal(SIGCHLD, SIG_DFL);  // ignored, as some leave it, the kernel would reap
-        sigset_t ours{};  // empty
+        sigset_t ours{};             // empty
         for (const int signal : watched) ::sigaddset(&ours, signal);
         insist("block signals", [&] { return ::sigprocmask(SIG_BLOCK, &ours, nullptr); });
         signals_ = insist("watch signals", [&] {
