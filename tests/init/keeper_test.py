@@ -157,14 +157,14 @@ class Deaths(unittest.TestCase):
 
     def test_one_that_had_come_up_is_replaced_at_once(self):
         with Keeper("--deaths", "32") as keeper:
-            for _ in range(6):
+            for _ in range(9):
                 keeper.manager().kill()  # so the next would wait
             manager = keeper.manager()
             manager.ask("ready")
             manager.kill()
             killed = time.monotonic()
             keeper.manager()
-            self.assertLess(time.monotonic() - killed, 0.3, "not the 640 ms that were due")
+            self.assertLess(time.monotonic() - killed, 0.9, "not the second that was due")
 
     def test_each_level_is_tried_then_it_gives_up(self):
         with Keeper("--deaths", "2") as keeper:
