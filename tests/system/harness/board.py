@@ -219,7 +219,8 @@ class Board:
         """Starts a reevectl and does not wait for it: a Popen with text pipes."""
         return subprocess.Popen(
             [os.environ["REEVECTL"], "--socket", str(self.socket), *map(str, words)], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment())
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment(),
+            cwd="/" if self.as_nobody else None)  # `run` starts where its caller is
 
     def connection(self):
         """A D-Bus connection to the private socket, None while there is none."""
