@@ -1,6 +1,4 @@
 // The part of Definitions for a manager that takes over from a dead one.
-#include <algorithm>
-
 #include "daemon/definitions.hpp"
 #include "units/unit_archive.hpp"
 
@@ -16,12 +14,6 @@ Names names_of(const Set& set) {
     return {set.begin(), set.end()};
 }
 
-units::UnitPtr find(const std::vector<units::UnitPtr>& units, std::string_view name) {
-    const auto found = std::ranges::find(
-        units, name, [](const units::UnitPtr& unit) -> std::string_view { return unit->name; });
-    return found != units.end() ? *found : nullptr;
-}
-
 }  // namespace
 
 std::string Definitions::save() const {
@@ -30,8 +22,10 @@ std::string Definitions::save() const {
     if (!has_before_) return out.finish();
     out(names_of(before_.templates), before_.of_files, before_.units.masked, before_.units.bad);
     out(before_.units.units.size());
+    const auto& all = in_force_.units.units;
+    const std::set<units::UnitPtr> in_force{all.begin(), all.end()};
     for (const units::UnitPtr& unit : before_.units.units) {
-        const bool same = find(in_force_.units.units, unit->name) == unit;
+        const bool same = in_force.contains(unit);
         out(same);
         if (same)
             out(unit->name);
@@ -64,12 +58,16 @@ void Definitions::load(std::string_view saved, const core::Engine& engine) {
     before_.templates = names();
     in(before_.of_files, before_.units.masked, before_.units.bad);
     before_.bad = before_.units.bad;
+    std::map<std::string_view, units::UnitPtr> in_force;
+    for (const units::UnitPtr& unit : in_force_.units.units) in_force.emplace(unit->name, unit);
     for (auto count = in.read<std::size_t>(); count > 0; --count) {
         units::UnitPtr unit;
-        if (in.read<bool>())
-            unit = find(in_force_.units.units, in.read<std::string>());
-        else
+        if (in.read<bool>()) {
+            const auto found = in_force.find(in.read<std::string>());
+            if (found != in_force.end()) unit = found->second;
+        } else {
             in(unit);
+        }
         if (unit) before_.units.units.push_back(std::move(unit));
     }
     in.finish();

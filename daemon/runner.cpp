@@ -218,9 +218,9 @@ void Runner::pump() {
     pumping_ = true;
     const Restore not_pumping{pumping_};
     while (!queue_.empty()) {
-        Fed fed = std::move(queue_.front());
+        const Fed fed = std::move(queue_.front());
         queue_.pop_front();
-        carry_out(std::move(fed));
+        carry_out(fed);
     }
     pump_due_ = false;
     if (!coming_up_ && ledger_.wants_snapshot()) ledger_.take(snapshot());
@@ -228,12 +228,11 @@ void Runner::pump() {
     arm();
 }
 
-void Runner::carry_out(Fed fed, std::uint32_t from) {
+void Runner::carry_out(const Fed& fed) {
     if (!is_stale(fed.event)) {
         std::uint32_t index = 0;
         for (core::Action& action : decide(fed)) {
-            if (index++ < from) continue;
-            ledger_.begins(fed.number, index);
+            ledger_.begins(fed.number, ++index);
             posix::guarded("action", [&] { perform(action); });  // the others are due all the same
         }
     }
@@ -381,14 +380,13 @@ void Runner::take(const core::ApplySet& set) {
     const auto had = gates_.devices();
     Fed fed{set, now()};
     fed.number = ledger_.record(fed.event, fed.at);
-    const std::uint64_t number = fed.number;
     try {
         pumping_ = true;
         const Restore not_pumping{pumping_};
-        carry_out(std::move(fed));
+        carry_out(fed);
     } catch (...) {
-        note_failed(number);
-        ledger_.done(number);
+        note_failed(fed.number);
+        ledger_.done(fed.number);
         gates_.set_devices(had);
         throw;
     }
@@ -445,7 +443,7 @@ void Runner::apply(const bus::ApplyOptions& options, std::function<void(bus::App
                                  if (!plan.is_refused()) {
                                      take(next.units);
                                      definitions_.taken(plan, std::move(next));
-                                     ledger_.take(snapshot());
+                                     if (custodian_) ledger_.take(snapshot());
                                      plan.rolled_back = definitions_.is_rolled_back();
                                      ::malloc_trim(0);
                                  }

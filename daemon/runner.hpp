@@ -71,7 +71,7 @@ private:
     void start_first(const std::string& target);
     void feed(core::Event event);  // records and queues; handled before the loop sleeps
     void pump();
-    void carry_out(Fed fed, std::uint32_t from = 0);  // from this one of its actions
+    void carry_out(const Fed& fed);
     std::vector<core::Action> decide(const Fed& fed);
     bool is_stale(const core::Event& event) const;
     void arm();

@@ -68,15 +68,6 @@ void Runs::forget_held(core::ProcessRef process) {
 
 // ── in a snapshot ──────────────────────────────────────────────────────────────────────────────
 
-namespace {
-
-template <class Archive, class Process>
-void process(Archive& archive, Process& ref) {
-    archive(ref.unit, ref.run, ref.step);
-}
-
-}  // namespace
-
 // A spawn that a thread has, or is to have, counts as held: its slot tells whether it happened.
 std::string Runs::save() const {
     archive::Writer out;
