@@ -66,6 +66,10 @@ class Recover(BoardTest):
         self.assertEqual(self.pids(b), before)
         self.assertEqual(sorted(b.trace()), sorted(self.NAMES))
 
+    def says(self, b, words):
+        """In its log, which is written beside the loop."""
+        self.wait_until(lambda: words in b.log(), lambda: f"{words!r} in\n{b.log()}")
+
     def assert_manages(self, b, code=None):
         """What is found ends, starts and prints like any other."""
         file = b.runtime / "log" / "plain" / "current"
@@ -75,7 +79,7 @@ class Recover(BoardTest):
         self.wait_until(lambda: "wants-lock" in b.trace() or b.trace().count("leases") == 2,
                         b.overview)
         if code is not None:
-            self.assertIn(code, b.log())
+            self.says(b, code)
         b.ctl("stop", "watched", "leases", "wants-lock")
         self.assertEqual(b.state("watched"), "down")
 
@@ -85,13 +89,13 @@ class Recover(BoardTest):
         os.kill(b.manager, signal.SIGSTOP)
         damage_journal(b.pid)
         b.kill_manager()
-        self.assertIn("3 units found running", b.log())
+        self.says(b, "3 units found running")
         self.assert_same(b, before)
         b.kill_manager()  # by the journal again
-        self.assertIn("taken over:", b.log())
+        self.says(b, "taken over:")
         self.assert_same(b, before)
         self.assert_manages(b, "leases: up -> ")
-        self.assertIn("signal 9", b.log())
+        self.says(b, "signal 9")
 
     def test_deaths_in_a_row_raise_the_level(self):
         b = self.running("--deaths", "5", "--within", "1min")
@@ -101,7 +105,7 @@ class Recover(BoardTest):
             for _ in range(5):
                 self.assertNotIn(f"next with --recover={level}", b.log())
                 b.kill_manager()
-            self.assertIn(f"next with --recover={level}", b.log())
+            self.says(b, f"next with --recover={level}")
             if level != "rescue":
                 self.assert_same(b, before)
         # Rescue: what runs is left alone, what waited is not wanted.
@@ -118,22 +122,22 @@ class Recover(BoardTest):
         before = self.pids(b)
         for _ in range(2):
             b.kill_manager()
-        self.assertIn("next with --recover=rebuild", b.log())
+        self.says(b, "next with --recover=rebuild")
         b.shell("new", "exec sleep 1000")
         b.ctl("apply")
         self.assertIn("new", b.states())
         # The next two are rebuilt from the files: these have no set before them.
         for _ in range(2):
             b.kill_manager()
-        self.assertIn("next with --recover=last-good", b.log())
-        self.assertIn("nothing was applied before", b.log())
+        self.says(b, "next with --recover=last-good")
+        self.says(b, "nothing was applied before")
         self.assertIn("new", b.patient(b.states))
         (b.units / "new.toml").unlink()
         b.ctl("apply")
         self.assertNotIn("new", b.states())
         b.kill_manager()
         self.wait_until(lambda: "new" in b.patient(b.states), b.overview)
-        self.assertIn("going back to the set that was applied before", b.log())
+        self.says(b, "going back to the set that was applied before")
         self.assert_same(b, before)
 
     def test_rescue_without_a_target(self):
@@ -141,7 +145,7 @@ class Recover(BoardTest):
         before = self.pids(b)
         for _ in range(3):
             b.kill_manager()
-        self.assertIn("rescue.target does not exist: nothing is started", b.log())
+        self.says(b, "rescue.target does not exist: nothing is started")
         self.assertEqual(self.pids(b), before)
 
 
@@ -158,7 +162,7 @@ class Recover(BoardTest):
         self.wait_until(lambda: not os.path.exists(f"/proc/{manager}") or self.reaped(manager),
                         "it is dead")
         b.start()
-        self.assertIn("3 units found running", b.log())
+        self.says(b, "3 units found running")
         self.assert_same(b, before)
         (b.data / "talk").touch()
         file = b.runtime / "log" / "plain" / "current"
