@@ -226,6 +226,7 @@ void Runner::tend_keeper() {
 
 void Runner::keeper_has_gone() {
     loop_.unwatch(custodian_->socket_fd());
+    runs_.keeper_has_gone();
     log::error(
         "the keeper is gone: if the manager dies now, its services are on their own; "
         "start reeve-init again");

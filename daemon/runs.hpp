@@ -66,6 +66,7 @@ public:
     void accounts_changed();         // runs that wait for one look again
     void start_next();               // those held look whether they may begin
     void exits_stored();             // by the keeper, which has reaped
+    void keeper_has_gone();
     // The last step of a shutdown, to whatever still lives. False: nothing does.
     bool signal_everything(int signal);
     // No runtime-directory is still to be removed.
@@ -155,6 +156,7 @@ private:
     void adopt_run(core::UnitId unit, Live& live, Kept& kept);
     std::set<core::UnitId> adopt_processes();
     bool adopt_process(Live& live, state::Slot& slot);
+    void keep_hold(const Live& live, state::Slot& slot, os::TakenOver::Found found);
     void give_ready_end(core::UnitId unit, Live& live);
     void go_on(core::UnitId unit, Live& live, bool has_process);
     static std::vector<HeldSpawn> take_held(Live& live);

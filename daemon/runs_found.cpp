@@ -119,8 +119,8 @@ void Runs::take_up(const core::BeginRun& action, units::UnitPtr definition) {
     if (uses_notify(*live.definition->service)) take_up_notify(unit, live);
     take_up_pipes(unit, live, left);
     prepare(unit, live);
+    for (const pid_t pid : left.pids) containment_.joined(unit, live.run, pid);
     if (children_.adopt(live.main, left.main)) {
-        containment_.joined(unit, live.run, left.main);
         log::info("unit {}: found running, process {}", live.definition->name, left.main);
         return;
     }

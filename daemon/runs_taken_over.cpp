@@ -204,7 +204,7 @@ bool Runs::adopt_process(Live& live, state::Slot& slot) {
     const auto belongs = [&](pid_t pid) { return containment_.contains(unit, live.run, pid); };
     if (slot.use == state::Use::main) {
         if (live.main_found)
-            children_.adopt(slot, true, belongs);
+            keep_hold(live, slot, children_.adopt(slot, true, belongs));
         else
             estate_.slots->free(slot);  // nobody was told: it is looked for again
         return live.main_found;
@@ -212,6 +212,7 @@ bool Runs::adopt_process(Live& live, state::Slot& slot) {
     const core::ProcessRef process = os::process_of(slot);
     const auto held = take_held(live, process);
     const auto found = children_.adopt(slot, !held, belongs);
+    keep_hold(live, slot, found);
     if (held && found == os::TakenOver::Found::never_begun)
         live.seldom.edit().held.push_back(*held);
     else if (held)
@@ -219,10 +220,21 @@ bool Runs::adopt_process(Live& live, state::Slot& slot) {
     return true;
 }
 
+// It may have written over its environment, and with it over the mark.
+void Runs::keep_hold(const Live& live, state::Slot& slot, os::TakenOver::Found found) {
+    using Found = os::TakenOver::Found;
+    if (found == Found::running || found == Found::before_exec)
+        containment_.joined(core::UnitId{slot.unit}, live.run, os::pid_in(slot));
+}
+
 // Whatever it reaped: the last of a run may be among it.
 void Runs::exits_stored() {
     children_.exits_stored();
     containment_.after_reap();
+}
+
+void Runs::keeper_has_gone() {
+    containment_.look_below(0);
 }
 
 // A main process that is still to begin needs the end of its ready-fd that writes.

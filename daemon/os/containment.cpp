@@ -305,7 +305,7 @@ struct Containment::Impl {
         } else {
             // Stopped first, so that they cannot make more while the others are killed.
             const auto members = tracker.members({id, run});
-            if (members.empty() && tracker.is_settled()) return;
+            if (members.empty() && tracker.is_settled()) return look_later();
             for (const ProcessId& each : members) send_signal(each, SIGSTOP);
             for (const ProcessId& each : members) send_signal(each, SIGKILL);
             if (tracker.is_blind()) return;  // a group gets it as a whole

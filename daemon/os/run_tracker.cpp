@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 
 namespace reeve::os {
 
@@ -35,10 +36,25 @@ void RunTracker::remove(Key run) {
     std::erase_if(groups_, [&](const auto& entry) { return entry.second == run; });
 }
 
+// When the keeper has died, what it was the parent of is below us no more.
+void RunTracker::add_strayed(std::vector<ProcessInfo>& processes) const {
+    std::set<ProcessId> seen;
+    for (const ProcessInfo& each : processes) seen.insert(each.id);
+    for (const auto& [id, run] : known_) {
+        if (seen.contains(id)) continue;
+        const ProcessInfo info = process_info(id.pid);
+        if (info.id != id || info.zombie) continue;
+        processes.push_back(info);
+        for (const ProcessInfo& each : descendants(id.pid))
+            if (seen.insert(each.id).second) processes.push_back(each);
+    }
+}
+
 // Parents come before their children, so one pass passes a membership down.
 void RunTracker::look() {
     settled_ = true;
-    const auto processes = descendants(root_);
+    auto processes = descendants(root_);
+    add_strayed(processes);
     const pid_t own_session = ::getsid(0);  // of those that are still between clone and setsid
     std::map<ProcessId, Key> found;
     std::map<pid_t, Key> by_pid;

@@ -20,7 +20,8 @@ public:
     // Of the processes of the run have REEVE_RUN=mark.
     // `since` (clock ticks since boot): none of it is older; nullopt: now.
     void add(Key run, std::string_view mark, std::optional<std::uint64_t> since = std::nullopt);
-    // They descend from `root`, a parent of ours, too: those that a manager before us started.
+    // They descend from `root`, a parent of ours, too: those that a manager before us started. 0:
+    // from us alone, and what is known is looked at wherever it has gone.
     void look_below(pid_t root) { root_ = root; }
     void remove(Key run);
 
@@ -47,6 +48,7 @@ private:
     };
 
     void look();
+    void add_strayed(std::vector<ProcessInfo>& processes) const;
     [[nodiscard]] std::vector<ProcessId> living_groups(Key run);
 
     std::map<Key, Run> runs_;

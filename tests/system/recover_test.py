@@ -177,5 +177,67 @@ class Recover(BoardTest):
             return True
 
 
+@needs_root
+class WithoutCgroups(BoardTest):
+    """Whose a process is says its environment, or that it was known. All can be ended."""
+    STUBBORN = "trap '' TERM; echo; sleep 600 & sleep 600; sleep 600"
+    NAMELESS = "exec env -i /bin/sh -c \"trap '' TERM; while :; do sleep 0.1; done\""
+
+    def running(self, *keeper_options):
+        b = self.board(keeper=True, as_nobody=True, keeper_options=keeper_options)
+        b.shell("stubborn", self.STUBBORN, service="stop-timeout = '200ms'")
+        b.shell("other", self.STUBBORN, service="stop-timeout = '200ms'")
+        b.target("stubborn", "other")
+        return b
+
+    def start(self, b, *names):
+        b.start()
+        for name in ("stubborn", "other", *names):
+            b.wait_state(name, "up")
+        self.assertIn("process groups", b.log())
+
+    def assert_ends(self, b):
+        b.ctl("shutdown")
+        self.assertEqual(b.wait_exit(), 0)
+        self.assertIn("unit other: stopping -> killing", b.log())
+
+    def test_found_again_they_end(self):
+        b = self.running("--deaths", "1", "--within", "1min")
+        self.start(b)
+        b.kill_manager()
+        self.wait_until(lambda: "2 units found running" in b.log(), b.overview)
+        b.kill_manager()  # by the journal
+        self.assert_ends(b)
+
+    def test_taken_over_without_an_environment_they_end(self):
+        b = self.running()
+        b.shell("nameless", self.NAMELESS, service="stop-timeout = '200ms'")
+        b.target("stubborn", "other", "nameless")
+        self.start(b, "nameless")
+        pid = b.main_pid("nameless")
+        self.wait_until(lambda: b"env" not in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+                        and not pathlib.Path(f"/proc/{pid}/environ").read_bytes().count(b"REEVE"),
+                        "it has no environment")
+        b.kill_manager()
+        self.assertEqual(b.ctl("stop", "nameless").code, 0)
+        self.assertFalse(os.path.exists(f"/proc/{pid}"))
+        self.assert_ends(b)
+
+    def test_after_the_death_of_the_keeper_they_end(self):
+        b = self.running()
+        self.start(b)
+        b.kill_manager()  # so that "other" is of a manager before it
+        b.ctl("restart", "stubborn")
+        manager = b.manager
+        os.kill(b.pid, signal.SIGKILL)
+        b.process.wait()
+        self.wait_until(lambda: "the keeper is gone" in b.log(), b.overview)
+        for name in ("stubborn", "other"):
+            b.ctl("stop", name)
+            self.assertEqual(b.state(name), "down")
+        os.kill(manager, signal.SIGTERM)
+        self.wait_until(lambda: not b.socket.exists(), b.overview)
+
+
 if __name__ == "__main__":
     main()
