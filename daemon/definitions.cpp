@@ -73,7 +73,7 @@ struct Definitions::Reading {
     }
 };
 
-Definitions::Definitions(units::LoadOptions options, Worker& worker)
+Definitions::Definitions(units::LoadOptions options, os::Worker& worker)
     : options_{std::move(options)}, worker_{worker} {}
 
 std::string Definitions::problem_of(std::string_view name) const {
@@ -137,7 +137,7 @@ void Definitions::prepare(const core::Engine& engine, const bus::ApplyOptions& o
             reading->next = set_of(std::move(set));
         });
     };
-    worker_.submit(read, compared, Worker::Chain::definitions);
+    worker_.submit(read, compared, os::Worker::Chain::definitions);
 }
 
 // The set before, with the instances that somebody has asked for since.
@@ -194,7 +194,7 @@ void Definitions::instance(const std::string& name, Made done) {
                        }
                        done(*unit ? (*unit)->name : name, made);
                    },
-                   Worker::Chain::definitions);
+                   os::Worker::Chain::definitions);
 }
 
 }  // namespace reeve

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "daemon/core/engine.hpp"
+#include "daemon/os/worker.hpp"
 #include "daemon/plan.hpp"
-#include "daemon/worker.hpp"
 #include "units/load.hpp"
 
 namespace reeve {
@@ -27,7 +27,7 @@ struct DefinitionSet {
 
 class Definitions {
 public:
-    Definitions(units::LoadOptions options, Worker& worker);
+    Definitions(units::LoadOptions options, os::Worker& worker);
 
     // At boot: reads in place, what is good is taken, what is bad is told.
     core::ApplySet load_first();
@@ -68,7 +68,7 @@ private:
     void keep_in_force(const std::vector<units::UnitPtr>& made);
 
     units::LoadOptions options_;
-    Worker& worker_;
+    os::Worker& worker_;
     DefinitionSet in_force_;
     DefinitionSet before_;
     bool has_before_ = false;

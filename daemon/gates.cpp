@@ -31,7 +31,7 @@ core::UnitId unit_of(hal::HolderId holder) {
 
 }  // namespace
 
-Gates::Gates(os::Loop& loop, Worker& worker, Tell tell)
+Gates::Gates(os::Loop& loop, os::Worker& worker, Tell tell)
     : worker_{worker},
       tell_{std::move(tell)},
       paths_{loop, [this](const std::string& path, bool exists) {

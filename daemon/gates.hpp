@@ -10,7 +10,7 @@
 #include "daemon/core/engine.hpp"
 #include "daemon/core/event.hpp"
 #include "daemon/os/path_watch.hpp"
-#include "daemon/worker.hpp"
+#include "daemon/os/worker.hpp"
 #include "hal/core/scheduler.hpp"
 
 namespace reeve {
@@ -21,7 +21,7 @@ public:
         std::function<void(core::Event)> event;  // queues
         std::function<void(const std::vector<std::string>&)> devices_changed;
     };
-    Gates(os::Loop& loop, Worker& worker, Tell tell);
+    Gates(os::Loop& loop, os::Worker& worker, Tell tell);
 
     void watch(core::UnitId unit, units::UnitPtr definition);
     void unwatch(core::UnitId unit);
@@ -50,7 +50,7 @@ private:
     void tell(const hal::Outcome& outcome);
     void submit_test(core::UnitId unit, const units::UnitPtr& definition);
 
-    Worker& worker_;
+    os::Worker& worker_;
     Tell tell_;
     os::PathWatch paths_;
     hal::Scheduler scheduler_;

@@ -18,9 +18,9 @@
 #include "daemon/os/accounts.hpp"
 #include "daemon/os/logs.hpp"
 #include "daemon/os/loop.hpp"
+#include "daemon/os/worker.hpp"
 #include "daemon/runs.hpp"
 #include "daemon/settings.hpp"
-#include "daemon/worker.hpp"
 
 namespace reeve {
 
@@ -148,7 +148,7 @@ private:
     Ledger ledger_;
     core::Engine engine_;
     os::Logs logs_;
-    Worker worker_;
+    os::Worker worker_;
     os::Accounts accounts_;
     Definitions definitions_;
     Gates gates_;

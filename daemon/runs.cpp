@@ -27,9 +27,9 @@ namespace {
 constexpr std::size_t most_waiting = 32;
 
 // The folders of a unit are made and removed in turn, also across its runs.
-Worker::Chain folders_of(core::UnitId unit) {
-    return Worker::Chain{static_cast<std::uint64_t>(Worker::Chain::first_unit) +
-                         static_cast<std::uint32_t>(unit)};
+os::Worker::Chain folders_of(core::UnitId unit) {
+    return os::Worker::Chain{static_cast<std::uint64_t>(os::Worker::Chain::first_unit) +
+                             static_cast<std::uint32_t>(unit)};
 }
 
 std::string hex16(std::uint64_t value) {
@@ -58,8 +58,8 @@ bool is_own_account(const units::Surroundings& around) {
 
 }  // namespace
 
-Runs::Runs(os::Loop& loop, os::Logs& logs, os::Accounts& accounts, Worker& worker, Places places,
-           Estate estate, Tell tell)
+Runs::Runs(os::Loop& loop, os::Logs& logs, os::Accounts& accounts, os::Worker& worker,
+           Places places, Estate estate, Tell tell)
     : loop_{loop},
       logs_{logs},
       accounts_{accounts},

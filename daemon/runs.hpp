@@ -21,8 +21,8 @@
 #include "daemon/os/logs.hpp"
 #include "daemon/os/main_finder.hpp"
 #include "daemon/os/notify_socket.hpp"
+#include "daemon/os/worker.hpp"
 #include "daemon/process_plan.hpp"
-#include "daemon/worker.hpp"
 
 namespace reeve {
 
@@ -49,7 +49,7 @@ public:
         os::Custodian* custodian = nullptr;
         os::Slots* slots = nullptr;
     };
-    Runs(os::Loop& loop, os::Logs& logs, os::Accounts& accounts, Worker& worker, Places places,
+    Runs(os::Loop& loop, os::Logs& logs, os::Accounts& accounts, os::Worker& worker, Places places,
          Estate estate, Tell tell);
     ~Runs();
     Runs(const Runs&) = delete;
@@ -197,7 +197,7 @@ private:
     os::Loop& loop_;
     os::Logs& logs_;
     os::Accounts& accounts_;
-    Worker& worker_;
+    os::Worker& worker_;
     Places places_;
     Estate estate_;
     Tell tell_;

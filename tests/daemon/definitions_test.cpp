@@ -52,7 +52,7 @@ protected:
 
     std::filesystem::path folder;
     os::Loop loop;
-    Worker worker{loop};
+    os::Worker worker{loop};
     core::Engine engine;
     std::optional<Definitions> definitions;
 };
