@@ -251,7 +251,7 @@ journal::Snapshot Runner::snapshot() const {
          exit_code_.value_or(0));
     rest(complete_.has_value(), complete_ && complete_->in_time, hindered_.size());
     for (const auto& [unit, why] : hindered_) rest(unit, why);
-    return {engine_.definitions(), engine_.save(), {}, rest.finish()};
+    return {engine_.definitions(), engine_.save(), rest.finish()};
 }
 
 void Runner::restore(const journal::Snapshot& snapshot) {

@@ -7,14 +7,14 @@ namespace reeve::journal {
 
 namespace {
 
-constexpr std::string_view magic = "reeve snapshot 1";
+constexpr std::string_view magic = "reeve snapshot 2";
 
 }  // namespace
 
 std::string to_bytes(const Snapshot& snapshot) {
-    const auto& [definitions, engine, scheduler, shell] = snapshot;
+    const auto& [definitions, engine, shell] = snapshot;
     archive::Writer out;
-    out(magic, definitions, engine, scheduler, shell);
+    out(magic, definitions, engine, shell);
     return out.take();
 }
 
@@ -23,8 +23,8 @@ Snapshot snapshot_from_bytes(std::string_view bytes) {
     if (in.read<std::string>() != magic)
         throw std::invalid_argument{"saved snapshot: unknown version"};
     Snapshot snapshot;
-    auto& [definitions, engine, scheduler, shell] = snapshot;
-    in(definitions, engine, scheduler, shell);
+    auto& [definitions, engine, shell] = snapshot;
+    in(definitions, engine, shell);
     in.finish();
     return snapshot;
 }

@@ -12,7 +12,6 @@ namespace reeve::journal {
 struct Snapshot {
     std::vector<units::UnitPtr> definitions;  // Engine::definitions()
     std::string engine;                       // Engine::save()
-    std::string scheduler;                    // hal::Scheduler::save()
     std::string shell;                        // of the runner, which alone knows what it means
 };
 

@@ -118,7 +118,7 @@ std::string summed(std::string bytes) {
 }
 
 std::string snapshot_of(const core::Engine& engine) {
-    return to_bytes(journal::Snapshot{engine.definitions(), engine.save(), "devices", "runs"});
+    return to_bytes(journal::Snapshot{engine.definitions(), engine.save(), "runs"});
 }
 core::Engine engine_of(const std::string& bytes) {
     const auto snapshot = journal::snapshot_from_bytes(bytes);

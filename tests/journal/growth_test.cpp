@@ -44,7 +44,7 @@ public:
         for (const Action& action : engine_.handle(event, now_))
             if (const auto* spawn = std::get_if<Spawn>(&action)) running_.push_back(spawn->process);
         if (!journal_.due(now_)) return;
-        const Snapshot snapshot{engine_.definitions(), engine_.save(), "", ""};
+        const Snapshot snapshot{engine_.definitions(), engine_.save(), ""};
         EXPECT_EQ(journal_.compact(to_bytes(snapshot), {}, now_), 0);
         ++compactions;
         most_used = std::max(most_used, memory_.bytes_in_use());
