@@ -13,7 +13,6 @@ namespace reeve {
 std::optional<Ledger::Past> Ledger::recover() {
     if (custodian_ == nullptr) return {};
     state::Header& header = custodian_->header();
-    posix::crash_here_by(header.kill_at, header.kill_skip);
     journal::Recovered found;
     std::optional<Past> past;
     try {
@@ -27,7 +26,7 @@ std::optional<Ledger::Past> Ledger::recover() {
     if (found.torn)
         log::warn("the state is damaged after event {}: what came later is found out anew",
                   found.last());
-    journal_.emplace(custodian_->state_fd(), header, found);
+    open(found);
     if (!past) return {};
     const std::uint64_t progress = std::atomic_ref{header.progress}.load();
     past->done = progress >> state::actions_bits;
@@ -37,10 +36,13 @@ std::optional<Ledger::Past> Ledger::recover() {
 }
 
 void Ledger::begin_anew() {
-    if (custodian_ == nullptr) return;
+    if (custodian_ != nullptr) open({});
+}
+
+void Ledger::open(const journal::Recovered& found) {
     state::Header& header = custodian_->header();
     posix::crash_here_by(header.kill_at, header.kill_skip);
-    journal_.emplace(custodian_->state_fd(), header, journal::Recovered{});
+    journal_.emplace(custodian_->state_fd(), header, found);
 }
 
 void Ledger::forget_past() {

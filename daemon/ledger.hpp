@@ -49,6 +49,8 @@ public:
     void take(const journal::Snapshot& snapshot);
 
 private:
+    // Goes on after what was found.
+    void open(const journal::Recovered& found);
     void progress(std::uint64_t word) noexcept;
     void say(int error);
 
