@@ -114,7 +114,8 @@ fi
 if [ -n "$released" ] && [ -z "$labels" ] && [ ${#ctest_options[@]} = 0 ]; then run_bench; fi
 if [ -n "$long" ] && { [ -z "$labels" ] || wanted core; }; then
     say "mutants"
-    tests/core/mutants.py && record core.mutants passed || record core.mutants failed
+    tests/mutants.py core && record core.mutants passed || record core.mutants failed
+    tests/mutants.py system && record system.mutants passed || record system.mutants failed
 fi
 if [ -z "$labels" ] || wanted lint; then
     say "format"

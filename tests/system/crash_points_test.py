@@ -15,7 +15,7 @@ from harness.remains import descriptors
 SOURCE = pathlib.Path(__file__).parents[2]
 # Each point this many times: the first, the second … that it is reached.
 TIMES = scaled(2, 40)
-UNITS = ("ready", "crashes", "fd", "steady")
+STATES = {"ready": "down", "crashes": "down", "fd": "down", "steady": "up", "ends": "failed"}
 
 
 def points():
@@ -71,6 +71,7 @@ class CrashPoints(BoardTest):
         b.shell("steady", f"{began}; exec sleep 1000")
         b.shell("crashes", f"{began}; echo words; exit $((REEVE_RUN % 100 + 1))",
                 service="backoff = { first = '10ms', factor = 1.0 }")
+        b.shell("ends", f"{began}; exit $((REEVE_RUN % 100 + 1))", service="restart = 'no'")
         b.shell("ready", f"{began}; systemd-notify --ready --status=fine; echo words; "
                          "exec sleep 1000",
                 service="type = 'notify'\nnotify-access = 'all'\nstop = ['/bin/true']",
@@ -103,6 +104,10 @@ class CrashPoints(BoardTest):
 
     def script(self, b):
         """What is asked is done once, whatever happens to the manager meanwhile."""
+        b.ctl("start", "ends")
+        self.wait_until(lambda: b.patient(lambda: b.state("ends")) == "failed", b.overview)
+        told, run = b.patient(lambda: (b.get("ends", "Code"), b.run("ends")))
+        self.assertEqual(told, run % 100 + 1, "how it ended")
         b.ctl("start", "ready")
         b.ctl("start", "crashes", "fd")
         before = b.patient(lambda: b.starts("crashes"))
@@ -112,9 +117,8 @@ class CrashPoints(BoardTest):
         b.ctl("apply")
         b.ctl("stop", "ready", "crashes", "fd")
         b.ctl("event", "clear", "word")
-        self.assertEqual({n: s for n, s in b.patient(b.states).items() if n in UNITS},
-                         {"ready": "down", "crashes": "down", "fd": "down", "steady": "up"})
-        for unit in ("ready", "crashes", "fd"):
+        self.assertEqual({n: s for n, s in b.patient(b.states).items() if n in STATES}, STATES)
+        for unit in ("ready", "crashes", "fd", "ends"):
             runs = [line for line in b.trace() if line.startswith(f"began {unit} ")]
             self.assertEqual(len(runs), len(set(runs)), "a run began twice")
             silent = b.patient(lambda: b.starts(unit)) - len(runs)

@@ -6,7 +6,7 @@ from harness import BoardTest, main, scaled
 from harness.remains import descriptors
 
 CYCLES = scaled(300, 100_000)
-KEPT_CYCLES = scaled(1_000, 100_000)
+KEPT_CYCLES = scaled(3_000, 100_000)
 
 
 class Descriptors(BoardTest):

@@ -1,60 +1,86 @@
 #!/usr/bin/python3
-"""Puts each fault of mutants.txt into a copy of the tree, one at a time, and says which tests of the
-core and of hal notice it, as a table. Fails when one goes unnoticed.
+"""Puts each fault of SUITE/mutants.txt into a copy of the tree, one at a time, and says which tests
+notice it, as a table. Fails when one goes unnoticed.
 
-    tests/core/mutants.py [--report FILE] [part of a name…]
+    tests/mutants.py [--report FILE] core|system [part of a name…]
 
-Takes some minutes; tests/run.sh --long runs it, CI does not."""
+core: faults of the core and of hal, for their unit tests and the simulator. system: faults of the
+order in which a manager stores and acts, for the tests that kill it. Takes some minutes;
+tests/run.sh --long runs both, CI does not."""
 import argparse
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-PROGRAMS = ["core_test", "hal_test"]
-TIME_LIMIT = 600  # seconds; a fault that hangs the core is noticed too
+ROOT = HERE.parent
+TIME_LIMIT = 600  # seconds; a fault that hangs a program is noticed too
 
 
-def read_mutants():
+class Core:
+    programs = ["core_test", "hal_test"]
+
+    def failed(self, copy):
+        """The names of the tests that fail, shortest story first."""
+        failed = []
+        for program in self.programs:
+            command = [copy / "build/tests" / program, "--gtest_brief=1"]
+            names = run(program, command, copy, r"^\[  FAILED  \] ([^\s,(]+)")
+            failed += names
+        return failed
+
+
+class System:
+    programs = ["reeved", "reevectl", "reeve-init"]
+    scripts = ["crash_points_test", "survives_test"]
+
+    def failed(self, copy):
+        """What the first test to fail of each script says."""
+        for program in self.programs:
+            os.environ[program.replace("-", "_").upper()] = str(copy / "build" / program)
+        failed = []
+        for script in self.scripts:
+            command = ["/usr/bin/python3", "-B", f"{script}.py", "--failfast"]
+            names = run(script, command, copy / "tests/system",
+                              r"^(?:FAIL|ERROR): (\w+ .*)$")
+            failed += [re.sub(r" \(__main__\.\w+(\.\w+)?\)", "", name) for name in names]
+        return failed
+
+
+def run(name, command, folder, failure):
+    """What it says of its failures."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIME_LIMIT, cwd=folder)
+    except subprocess.TimeoutExpired:
+        return [f"{name} (does not end)"]
+    names = list(dict.fromkeys(re.findall(failure, done.stdout + done.stderr, re.MULTILINE)))
+    if done.returncode != 0 and not names:
+        names = [f"{name} (crashes)"]
+    return names
+
+
+def read_mutants(file):
     mutants = []
-    for block in (HERE / "mutants.txt").read_text().split("\n== ")[1:]:
+    for block in file.read_text().split("\n== ")[1:]:
         name, path, gone, come = block.strip("\n").split("\n")[:4]
         assert gone[0] == "-" and come[0] == "+", name
         mutants.append((name, path, gone[1:], come[1:]))
     return mutants
 
 
-def build(copy):
+def build(copy, programs):
     tree = copy / "build"
     if not tree.exists():
         subprocess.run(["cmake", "-S", copy, "-B", tree, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
                         "-DREEVE_TESTS=ON"], check=True, stdout=subprocess.DEVNULL)
-    done = subprocess.run(["cmake", "--build", tree, "-j2", "--target", *PROGRAMS],
+    done = subprocess.run(["cmake", "--build", tree, "-j2", "--target", *programs],
                           capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(done.stdout[-3000:])
-
-
-def failed_tests(copy):
-    """The names of the tests that fail, shortest story first."""
-    failed = []
-    for program in PROGRAMS:
-        try:
-            done = subprocess.run([copy / "build/tests" / program, "--gtest_brief=1"],
-                                  capture_output=True, text=True, timeout=TIME_LIMIT, cwd=copy)
-        except subprocess.TimeoutExpired:
-            failed.append(f"{program} (does not end)")
-            continue
-        names = [line.split("]")[1].split(",")[0].split("(")[0].strip()
-                 for line in done.stdout.splitlines() if line.startswith("[  FAILED  ]")]
-        if done.returncode != 0 and not names:
-            names = [f"{program} (crashes)"]
-        failed += names
-    return failed
 
 
 def row(name, path, failed):
@@ -69,9 +95,11 @@ def row(name, path, failed):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--report", type=pathlib.Path)
+    parser.add_argument("suite", choices=["core", "system"])
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
-    mutants = [m for m in read_mutants()
+    suite = {"core": Core, "system": System}[options.suite]()
+    mutants = [m for m in read_mutants(HERE / options.suite / "mutants.txt")
                if not options.names or any(part in m[0] for part in options.names)]
     lines = ["| fault | file | simulator | tests |", "|---|---|---|---|"]
     unnoticed = []
@@ -82,16 +110,16 @@ def main():
             if name and (ROOT / name).is_file():
                 (copy / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, copy / name)
-        build(copy)
-        if failed := failed_tests(copy):
+        build(copy, suite.programs)
+        if failed := suite.failed(copy):
             sys.exit(f"without any fault these fail: {failed}")
         for name, path, gone, come in mutants:
             text = (copy / path).read_text()
             if text.count(gone + "\n") != 1:
                 sys.exit(f"{name}: not exactly once in {path}: {gone}")
             (copy / path).write_text(text.replace(gone + "\n", come + "\n"))
-            build(copy)
-            failed = failed_tests(copy)
+            build(copy, suite.programs)
+            failed = suite.failed(copy)
             (copy / path).write_text(text)
             lines.append(row(name, path, failed))
             print(lines[-1], flush=True)
