@@ -79,6 +79,13 @@ Failure no_manager(const Place& place, int error) {
                 "); start reeved, or name another: --socket PATH, --system, --user"};
 }
 
+// 0, or the errno of a connection that is gone (sd_bus_send(3)).
+int sent_or_lost(int result) {
+    if (result == -ECONNRESET || result == -ENOTCONN) return -result;
+    check_sd(result, "send a D-Bus call");
+    return 0;
+}
+
 // Nobody is there to answer: said by us, by the bus daemon, or by sd-bus when the line breaks.
 bool is_lost(std::string_view error_name) noexcept {
     return error_name == SD_BUS_ERROR_NO_REPLY || error_name == SD_BUS_ERROR_DISCONNECTED ||
@@ -172,8 +179,8 @@ struct Client::Impl {
 
     int connect();
     void lost(int error, const sigset_t* mask);
-    void send(Pending& pending);
-    void ask_for_life();
+    int send(Pending& pending);
+    int ask_for_life();
     int take_reply(Pending& pending);
     int turn(Clock::time_point until, const sigset_t* mask);
     int exchange(std::vector<Pending>& pending, unsigned& sent_over, Clock::time_point until,
@@ -219,7 +226,8 @@ void Client::Impl::lost(int error, const sigset_t* mask) {
     ::ppoll(nullptr, 0, &moment, mask);
 }
 
-void Client::Impl::send(Pending& pending) {
+// 0, or why it could not: the connection is gone.
+int Client::Impl::send(Pending& pending) {
     Request& request = *pending.request;
     const auto now = std::chrono::duration_cast<Duration>(Clock::now().time_since_epoch());
     const Duration elapsed = now - request.first_sent.value_or(now);
@@ -236,15 +244,15 @@ void Client::Impl::send(Pending& pending) {
         append(raw, elapsed == Duration{0} ? argument : with_time_left(argument, elapsed));
     }
     sd_bus_slot* slot = nullptr;
-    check_sd(
-        sd_bus_call_async(bus.get(), &slot, raw, on_reply, &pending, patience_of(request, elapsed)),
-        "send a D-Bus call");
+    const int sent =
+        sd_bus_call_async(bus.get(), &slot, raw, on_reply, &pending, patience_of(request, elapsed));
     pending.slot.reset(slot);
+    return sent_or_lost(sent);
 }
 
 // Comes after the requests. Its answer tells that the manager has heard them all and lives on: the
 // next loss is another one. An answer to a request may take for ever.
-void Client::Impl::ask_for_life() {
+int Client::Impl::ask_for_life() {
     sd_bus_message* raw = nullptr;
     const char* destination = place.bus.empty() ? nullptr : api::bus_name;
     check_sd(sd_bus_message_new_method_call(bus.get(), &raw, destination, api::path::manager,
@@ -257,9 +265,9 @@ void Client::Impl::ask_for_life() {
         return 0;
     };
     sd_bus_slot* slot = nullptr;
-    check_sd(sd_bus_call_async(bus.get(), &slot, raw, on_answer, this, UINT64_MAX),
-             "send a D-Bus call");
+    const int sent = sd_bus_call_async(bus.get(), &slot, raw, on_answer, this, UINT64_MAX);
     probe.reset(slot);
+    return sent_or_lost(sent);
 }
 
 // 0, or ENOTCONN: the answer says that nobody was there to answer.
@@ -309,9 +317,12 @@ int Client::Impl::exchange(std::vector<Pending>& pending, unsigned& sent_over,
     }
     if (sent_over != generation) {
         for (Pending& one : pending) {
-            if (!one.request->answered) send(one);
+            if (one.request->answered) continue;
+            if (const int error = send(one); error != 0) return error;
         }
-        if (lost_since) ask_for_life();
+        if (lost_since) {
+            if (const int error = ask_for_life(); error != 0) return error;
+        }
         sent_over = generation;
     }
     const int result = turn(until, mask);

@@ -8,12 +8,13 @@ import threading
 
 from harness import BoardTest, main
 
-MOMENTS = ("accepted", "asked", "acted")
+MOMENTS = ("accepted", "asked", "acted", "answered")
 
 
 class Proxy:
     """Stands before a manager, and loses one connection: when it is `accepted`, when the nth request
-    was read and not handed on (`asked`), when its answer has come and was not handed on (`acted`)."""
+    was read and not handed on (`asked`), when its answer has come and was not handed on (`acted`), or
+    with its answer, so that the next request cannot even be sent (`answered`)."""
 
     def __init__(self, board, moment, nth=1):
         self.target, self.moment, self.left = str(board.socket), moment, nth
@@ -72,6 +73,10 @@ class Proxy:
                 elif end is manager and asked:
                     asked = False
                     if self._lose("acted"):
+                        return
+                    if self._lose("answered"):
+                        client.shutdown(socket.SHUT_RD)
+                        client.sendall(data)
                         return
                 (manager if end is client else client).sendall(data)
 
