@@ -38,7 +38,7 @@ private:
 // Draws events, and hears what the engine does, so that news is often of processes there are.
 class Story {
 public:
-    explicit Story(std::uint8_t seed) : random_{seed}, set_{random_, 8} {}
+    explicit Story(std::uint8_t seed) : random_{seed}, set_{random_, 1U + seed % 8U} {}
 
     core::ApplySet units() { return {set_.units(), set_.masked(), {}, {}, false}; }
 
@@ -64,6 +64,7 @@ public:
             case 12: return RunRequest{caller(what), set_.transient()};
             case 13: return CancelRequest{RequestId{what}};
             case 14: {
+                if (++sets_ > most_sets) return TimePassed{};
                 auto restart = set_.change();
                 if (kind < 128) restart.clear();
                 return ApplySet{set_.units(), set_.masked(), std::move(restart), {}, what >= 240};
@@ -139,9 +140,12 @@ private:
         }
     }
 
+    static constexpr int most_sets = 3;  // each costs as much as many other events
+
     sim::Random random_;
     sim::RandomSet set_;
     std::vector<core::ProcessRef> processes_;  // the latest
+    int sets_ = 0;
 };
 
 }  // namespace reeve::fuzz

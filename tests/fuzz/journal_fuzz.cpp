@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -109,6 +110,10 @@ std::string whole_region(std::string_view bytes) {
     return out;
 }
 
+std::string unsummed(std::string bytes) {
+    bytes.resize(bytes.size() - std::min(bytes.size(), sizeof(std::uint64_t)));
+    return bytes;
+}
 // With the checksum that it should have.
 std::string summed(std::string bytes) {
     const std::uint64_t sum = archive::checksum(bytes);
@@ -123,6 +128,10 @@ std::string snapshot_of(const core::Engine& engine) {
 core::Engine engine_of(const std::string& bytes) {
     const auto snapshot = journal::snapshot_from_bytes(bytes);
     return core::Engine::load({}, snapshot.definitions, snapshot.engine);
+}
+
+core::Engine with_sum(journal::Snapshot snapshot) {
+    return core::Engine::load({}, snapshot.definitions, summed(std::move(snapshot.engine)));
 }
 
 // All that is asked of an engine; it goes through bytes as it is.
@@ -147,22 +156,21 @@ constexpr int most_events = 48;
 void story(std::string_view bytes) {
     fuzz::Bytes in{bytes};
     fuzz::Story story{in.byte()};
+    const int saved_after = in.byte() % most_events;
     core::Engine engine;
     core::TimePoint now{std::chrono::seconds{1}};
     story.hear(engine.handle(story.units(), now));
-    std::string snapshot = snapshot_of(engine);
-    std::vector<Told> told;
+    std::string snapshot;
+    std::vector<Told> told;  // since the snapshot
     for (int i = 0; i < most_events && !in.empty(); ++i) {
+        if (i == saved_after) snapshot = snapshot_of(engine);
         now = fuzz::Story::later(in, now, engine);
         auto event = story.event(in);
         const auto actions = engine.handle(event, now);
         story.hear(actions);
-        told.push_back({std::move(event), now, actions.size()});
-        if (in.byte() < 8) {
-            snapshot = snapshot_of(engine);
-            told.clear();
-        }
+        if (!snapshot.empty()) told.push_back({std::move(event), now, actions.size()});
     }
+    if (snapshot.empty()) snapshot = snapshot_of(engine);
     look_at(engine, now);
     auto again = engine_of(snapshot);
     require(snapshot_of(again) == snapshot);
@@ -170,7 +178,7 @@ void story(std::string_view bytes) {
     require(again.save() == engine.save() && again.next_deadline() == engine.next_deadline());
 }
 
-// What an engine saved, changed in places, with a good checksum: refused, or lived with.
+// What was saved, changed in places, with a good checksum: refused, or lived with.
 void changed(std::string_view bytes) {
     fuzz::Bytes in{bytes};
     fuzz::Story story{in.byte()};
@@ -181,13 +189,13 @@ void changed(std::string_view bytes) {
         now = fuzz::Story::later(in, now, engine);
         story.hear(engine.handle(story.event(in), now));
     }
-    std::string saved = engine.save();
-    saved.resize(saved.size() - sizeof(std::uint64_t));
+    std::string saved =
+        to_bytes(journal::Snapshot{engine.definitions(), unsummed(engine.save()), ""});
     for (int changes = in.byte() % 8; changes >= 0; --changes) {
         const std::size_t at = (in.byte() * 256U + in.byte()) % saved.size();
         saved[at] = static_cast<char>(in.byte());
     }
-    auto next = core::Engine::load({}, engine.definitions(), summed(std::move(saved)));
+    auto next = with_sum(journal::snapshot_from_bytes(saved));
     look_at(next, now);
     for (int after = 0; after < 16 && !in.empty(); ++after) {
         now = fuzz::Story::later(in, now, next);
@@ -199,10 +207,9 @@ void changed(std::string_view bytes) {
 
 // A whole snapshot as it comes, but for the checksum of the engine's part.
 void taken_over(std::string_view bytes) {
-    const auto snapshot = journal::snapshot_from_bytes(bytes);
-    std::string saved = snapshot.engine;
-    saved.resize(saved.size() - std::min(saved.size(), sizeof(std::uint64_t)));
-    auto engine = core::Engine::load({}, snapshot.definitions, summed(std::move(saved)));
+    auto snapshot = journal::snapshot_from_bytes(bytes);
+    snapshot.engine = unsummed(std::move(snapshot.engine));
+    auto engine = with_sum(std::move(snapshot));
     core::TimePoint now{std::chrono::seconds{100}};
     look_at(engine, now);
     engine.handle(core::TimePassed{}, now);

@@ -9,7 +9,12 @@ name=$(basename "$fuzzer")
 here=$(dirname "$0")
 seconds=${REEVE_FUZZ_SECONDS:-30}  # four fuzzers, one after the other: two minutes
 longest=4096
-case $name in keeper_fuzz) longest=160 ;; esac  # a row of steps
+case $name in
+keeper_fuzz) longest=160 ;;   # a row of steps
+journal_fuzz) longest=320 ;;  # a row of events, or the state of one unit
+esac
+# Most of the time is allocation: short traces, and little that is kept after it was freed.
+export ASAN_OPTIONS="malloc_context_size=2:quarantine_size_mb=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -17,6 +22,8 @@ mkdir "$work/corpus" "$work/found"
 [ ! -d "$corpus" ] || cp -R "$corpus/." "$work/corpus"
 set -- -max_len="$longest" -timeout=60 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="$work/found/"
+# Where an engine goes says enough; how often it was there makes thousands of inputs interesting.
+[ "$name" != journal_fuzz ] || set -- "$@" -use_counters=0
 [ ! -f "$here/$name.dict" ] || set -- "$@" -dict="$here/$name.dict"
 
 # Executions that a finished fuzzer says it made.
