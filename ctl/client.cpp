@@ -179,6 +179,7 @@ struct Client::Impl {
 
     int connect();
     void lost(int error, const sigset_t* mask);
+    void say_hello();
     int send(Pending& pending);
     int ask_for_life();
     int take_reply(Pending& pending);
@@ -204,10 +205,23 @@ int Client::Impl::connect() {
     const int result = sd_bus_start(raw);
     if (result < 0) return -result;
     bus = std::move(fresh);
+    if (!is_bus) say_hello();
     ++generation;
     // Who takes connections is there, or will be: its keeper holds the socket.
     was_ready = was_ready || (place.host.empty() && place.bus.empty());
     return 0;
+}
+
+// Who says Hello on the private socket gets no signal unasked. Nothing waits for the answer.
+void Client::Impl::say_hello() {
+    sd_bus_message* raw = nullptr;
+    constexpr const char* driver = "org.freedesktop.DBus";
+    check_sd(sd_bus_message_new_method_call(bus.get(), &raw, nullptr, "/org/freedesktop/DBus",
+                                            driver, "Hello"),
+             "make a D-Bus call");
+    const posix::MessagePtr message{raw};
+    check_sd(sd_bus_message_set_expect_reply(raw, 0), "make a D-Bus call");
+    sd_bus_send(bus.get(), raw, nullptr);  // fails when the connection has: that is told later
 }
 
 // Throws when it is not worth trying again; else waits a moment.

@@ -502,6 +502,7 @@ std::string Runner::stats() const {
     const auto loop = loop_.stats();
     const auto children = runs_.children().stats();
     const auto logs = logs_.stats();
+    const auto clients = bus_ ? bus_->stats() : bus::Bus::Stats{};
     std::map<std::string_view, std::uint64_t> states;
     const auto all = engine_.all();
     for (const core::UnitId id : all) ++states[to_string(engine_.view(id).state)];
@@ -526,8 +527,10 @@ std::string Runner::stats() const {
         .add("log_dropped", logs.dropped)
         .add("log_file_errors", logs.file_errors)
         .add("on_message_bus", bus_ && bus_->on_message_bus())
-        .add("clients", std::uint64_t{bus_ ? bus_->stats().clients : 0})
-        .add("pending_requests", std::uint64_t{bus_ ? bus_->stats().pending : 0})
+        .add("clients", std::uint64_t{clients.clients})
+        .add("listeners", std::uint64_t{clients.listeners})
+        .add("signals", clients.signals)
+        .add("pending_requests", std::uint64_t{clients.pending})
         .add("containment", runs_.containment().describe())
         .add("keeper", custodian_ != nullptr)
         .add("generation", std::uint64_t{custodian_ ? custodian_->header().generation : 0})

@@ -41,6 +41,7 @@ public:
     const hal::Scheduler& scheduler() const override { return gates_.scheduler(); }
     std::string holder_name(hal::HolderId holder) const override;
     bus::UnitFacts facts(core::UnitId unit) const override { return runs_.facts(unit); }
+    std::vector<pid_t> pids(core::UnitId unit) const override { return runs_.pids(unit); }
     void submit(core::Event request) override { feed(std::move(request)); }
     void refer_to(const std::string& unit, Meant done) override;
     std::vector<std::string> unit_path() const override { return options_.unit_path; }

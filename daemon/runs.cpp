@@ -441,14 +441,19 @@ pid_t Runs::main_pid(core::UnitId unit, const Live& live) const {
 
 bus::UnitFacts Runs::facts(core::UnitId unit) const {
     const auto it = live_.find(unit);
-    if (it == live_.end()) return {0, {}, {}, containment_.left_behind(unit)};
+    if (it == live_.end()) return {};
     const Live& live = it->second;
     bus::UnitFacts out;
     out.main_pid = main_pid(unit, live);
     out.status = live.seldom->status;
     out.hindrance = live.seldom->hindrance;
-    out.pids = containment_.members(unit, live.run);
     return out;
+}
+
+std::vector<pid_t> Runs::pids(core::UnitId unit) const {
+    const auto it = live_.find(unit);
+    return it == live_.end() ? containment_.left_behind(unit)
+                             : containment_.members(unit, it->second.run);
 }
 
 }  // namespace reeve

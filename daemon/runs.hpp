@@ -96,6 +96,7 @@ public:
     void leave_the_rest(const core::Engine& engine);
 
     [[nodiscard]] bus::UnitFacts facts(core::UnitId unit) const;
+    [[nodiscard]] std::vector<pid_t> pids(core::UnitId unit) const;
     [[nodiscard]] std::size_t count() const { return live_.size(); }
     [[nodiscard]] const os::Children& children() const { return children_; }
     [[nodiscard]] const os::Containment& containment() const { return containment_; }

@@ -19,9 +19,8 @@ namespace reeve::bus {
 // What the shell knows of a unit beside the core.
 struct UnitFacts {
     pid_t main_pid = 0;
-    std::string status;       // STATUS= of the service
-    std::string hindrance;    // "exec of /x hangs"
-    std::vector<pid_t> pids;  // of the run
+    std::string status;     // STATUS= of the service
+    std::string hindrance;  // "exec of /x hangs"
 };
 
 struct LogQuery {
@@ -50,6 +49,8 @@ public:
     virtual const hal::Scheduler& scheduler() const = 0;
     virtual std::string holder_name(hal::HolderId holder) const = 0;
     virtual UnitFacts facts(core::UnitId unit) const = 0;
+    // Of its run, or of what earlier runs left behind; has to be looked for.
+    virtual std::vector<pid_t> pids(core::UnitId unit) const = 0;
 
     // The first problem of the file of this name, which keeps the unit from being known; empty:
     // none.

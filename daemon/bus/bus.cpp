@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <chrono>
+#include <vector>
+
 #include "daemon/bus/message_bus.hpp"
 #include "daemon/bus/news.hpp"
 #include "daemon/bus/private_socket.hpp"
@@ -13,6 +16,13 @@ namespace reeve::bus {
 
 using posix::check_sd;
 
+namespace {
+
+constexpr std::size_t told_per_turn = 64;  // units, events, devices: then others have their turn
+constexpr int share = 4;                   // of the time is for others while there is more to tell
+
+}  // namespace
+
 struct Bus::Impl {
     Impl(sd_event* loop, Backend& backend, const Options& options)
         : access{options.system, options.owner, options.accounts},
@@ -23,12 +33,14 @@ struct Bus::Impl {
                          posix::Fd{options.listening}},
           message_bus{loop, context, options.address} {
         sd_event_source* made = nullptr;
-        check_sd(sd_event_add_defer(loop, &made, on_turn, this), "signals of the bus");
+        // Not a defer source: that would run before everything else.
+        check_sd(sd_event_add_time(loop, &made, CLOCK_MONOTONIC, UINT64_MAX, 1, on_turn, this),
+                 "signals of the bus");
         turn.reset(made);
         check_sd(sd_event_source_set_enabled(made, SD_EVENT_OFF), "signals of the bus");
     }
 
-    static int on_turn(sd_event_source*, void* self) noexcept {
+    static int on_turn(sd_event_source*, std::uint64_t, void* self) noexcept {
         return posix::guarded("bus", [&] { static_cast<Impl*>(self)->tell(); });
     }
 
@@ -36,17 +48,39 @@ struct Bus::Impl {
         return message_bus.has_name() || private_socket.anyone_listens();
     }
 
-    // The loop comes back to us when all that is due now is done.
-    void soon() { sd_event_source_set_enabled(turn.get(), SD_EVENT_ONESHOT); }
+    // The loop comes back to us when others have had their turn.
+    void soon() {
+        if (std::exchange(is_due, true)) return;
+        sd_event_source_set_time(turn.get(), static_cast<std::uint64_t>(not_before.count()));
+        sd_event_source_set_enabled(turn.get(), SD_EVENT_ONESHOT);
+    }
 
+    // What changed while some of it is told is told after that.
     void tell() {
-        const News now = std::exchange(news, {});
-        const auto tell_one = [&](Connection& client) {
+        is_due = false;
+        if (telling.empty()) telling = std::exchange(news, {});
+        const News some = telling.take(told_per_turn);
+        const auto began = now();
+        posix::guarded("signals of the bus", [&] { signals += some.tell(listeners()); });
+        const auto ended = now();
+        not_before = ended + share * (ended - began);
+        if (!telling.empty() || !news.empty()) soon();
+    }
+
+    std::vector<Connection*> listeners() {
+        std::vector<Connection*> all;
+        const auto look = [&](Connection& client) {
             if (client.listens()) client.check_backlog();
-            if (client.listens()) now.tell(client);
+            if (client.listens()) all.push_back(&client);
         };
-        private_socket.for_each(tell_one);
-        if (message_bus.has_name()) tell_one(*message_bus.current());
+        private_socket.for_each(look);
+        if (message_bus.has_name()) look(*message_bus.current());
+        return all;
+    }
+
+    static std::chrono::microseconds now() {
+        return std::chrono::duration_cast<std::chrono::microseconds>(
+            std::chrono::steady_clock::now().time_since_epoch());
     }
 
     std::string_view name(core::UnitId unit) const { return context.backend.engine().name(unit); }
@@ -57,6 +91,10 @@ struct Bus::Impl {
     PrivateSocket private_socket;
     MessageBusLink message_bus;
     News news;
+    News telling;                             // some of it has been told
+    std::chrono::microseconds not_before{1};  // when the next of it may be
+    bool is_due = false;
+    std::uint64_t signals = 0;  // sent
     posix::SourcePtr turn;
 };
 
@@ -140,7 +178,8 @@ void Bus::keep_socket() noexcept {
 }
 
 Bus::Stats Bus::stats() const noexcept {
-    return {impl_->private_socket.clients(), impl_->requests.pending()};
+    return {impl_->private_socket.clients(), impl_->private_socket.listeners(),
+            impl_->requests.pending(), impl_->signals};
 }
 
 }  // namespace reeve::bus

@@ -40,7 +40,8 @@ public:
     Bus& operator=(const Bus&) = delete;
 
     // The ids of requests are given by the Bus alone; whoever else asks the core uses 0.
-    // News of the core, as they come; signals and PropertiesChanged go out once a loop turn.
+    // News of the core, as they come; signals and PropertiesChanged go out after
+    // what is due now, a few at a time, and leave most of the time to others.
     void report(const core::Report& report);
     void report(const core::EventReport& report);
     void devices_changed(const std::vector<std::string>& devices);
@@ -66,8 +67,10 @@ public:
     void keep_socket() noexcept;
 
     struct Stats {
-        std::size_t clients = 0;  // on the private socket
-        std::size_t pending = 0;  // requests without an answer
+        std::size_t clients = 0;    // on the private socket
+        std::size_t listeners = 0;  // of these get signals
+        std::size_t pending = 0;    // requests without an answer
+        std::uint64_t signals = 0;  // sent, to all
     };
     [[nodiscard]] Stats stats() const noexcept;
 

@@ -34,6 +34,8 @@ void Connection::check_backlog() noexcept {
     const std::size_t units = context_.backend.engine().all().size();
     if (waiting > messages_limit + 4 * units ||
         descriptions_waiting_ > descriptions_limit + units) {
+        log::warn("bus: a client does not read what it asked for: {} messages wait; it is dropped",
+                  waiting);
         drop("it does not read");
     }
 }

@@ -8,32 +8,45 @@ namespace reeve::bus {
 
 namespace {
 
-void tell_unit(Connection& to, const std::string& name, const core::State from,
-               const core::State now, core::RunId run, const std::string& reason) {
-    const posix::MessagePtr signal =
-        new_signal(to.bus(), api::path::manager, api::interface::manager, "UnitChanged");
-    append(signal.get(), "sssts", name.c_str(), std::string{to_string(from)}.c_str(),
-           std::string{to_string(now)}.c_str(), static_cast<std::uint64_t>(run), reason.c_str());
-    to.send(signal.get());
+using Listeners = std::span<Connection* const>;
+
+std::size_t tell_manager(Listeners to, const char* member, auto&& append_to) {
+    for (Connection* const each : to) {
+        const posix::MessagePtr signal =
+            new_signal(each->bus(), api::path::manager, api::interface::manager, member);
+        append_to(signal.get());
+        each->send(signal.get());
+    }
+    return to.size();
 }
 
 template <class Family>
-void tell_properties(Connection& to, const std::string& name) {
-    const auto subject = Family::find(to.context().backend, name);
-    if (!subject) return;
-    const posix::MessagePtr signal =
-        new_signal(to.bus(), object_path(Family::prefix, name).c_str(),
-                   "org.freedesktop.DBus.Properties", "PropertiesChanged");
-    append(signal.get(), "s", Family::interface);
-    append_container(signal.get(), 'a', "{sv}", [&] {
-        for (const auto& property : Family::properties()) {
-            if ((property.flags & SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE) == 0) continue;
-            append_entry(signal.get(), property.name, property.type,
-                         [&] { property.put(signal.get(), *subject); });
-        }
-    });
-    append(signal.get(), "as", 0U);
-    to.send(signal.get());
+std::size_t tell_properties(Listeners to, const std::string& name) {
+    if (to.empty()) return 0;
+    const auto subject = Family::find(to.front()->context().backend, name);
+    if (!subject) return 0;
+    const std::string path = object_path(Family::prefix, name);
+    for (Connection* const each : to) {
+        const posix::MessagePtr signal = new_signal(
+            each->bus(), path.c_str(), "org.freedesktop.DBus.Properties", "PropertiesChanged");
+        append(signal.get(), "s", Family::interface);
+        append_container(signal.get(), 'a', "{sv}", [&] {
+            for (const auto& property : Family::properties()) {
+                if ((property.flags & SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE) == 0) continue;
+                append_entry(signal.get(), property.name, property.type,
+                             [&] { property.put(signal.get(), *subject); });
+            }
+        });
+        append(signal.get(), "as", 0U);
+        each->send(signal.get());
+    }
+    return to.size();
+}
+
+// Moves entries from the front of one table to another.
+template <class Table>
+void move_some(Table& from, Table& to, std::size_t& most) {
+    for (; most > 0 && !from.empty(); --most) to.insert(from.extract(from.begin()));
 }
 
 }  // namespace
@@ -70,34 +83,40 @@ bool News::empty() const noexcept {
     return units_.empty() && events_.empty() && devices_.empty();
 }
 
-void News::clear() {
-    units_.clear();
-    events_.clear();
-    devices_.clear();
+News News::take(std::size_t most) {
+    News taken;
+    move_some(units_, taken.units_, most);
+    move_some(events_, taken.events_, most);
+    move_some(devices_, taken.devices_, most);
+    return taken;
 }
 
-void News::tell(Connection& to) const {
+std::size_t News::tell(Listeners to) const {
+    std::size_t sent = 0;
     for (const auto& [_, change] : units_) {
         if (change.state_changed) {
-            tell_unit(to, change.name, change.from, change.to, change.run, change.reason);
+            sent += tell_manager(to, "UnitChanged", [&](sd_bus_message* signal) {
+                append(signal, "sssts", change.name.c_str(),
+                       std::string{to_string(change.from)}.c_str(),
+                       std::string{to_string(change.to)}.c_str(),
+                       static_cast<std::uint64_t>(change.run), change.reason.c_str());
+            });
         }
         if (!change.removed) {
-            tell_properties<Units>(to, change.name);
+            sent += tell_properties<Units>(to, change.name);
             continue;
         }
-        const posix::MessagePtr signal =
-            new_signal(to.bus(), api::path::manager, api::interface::manager, "UnitRemoved");
-        append_text(signal.get(), change.name);
-        to.send(signal.get());
+        sent += tell_manager(to, "UnitRemoved",
+                             [&](sd_bus_message* signal) { append_text(signal, change.name); });
     }
     for (const auto& [name, set] : events_) {
-        const posix::MessagePtr signal =
-            new_signal(to.bus(), api::path::manager, api::interface::manager, "EventChanged");
-        append(signal.get(), "sb", name.c_str(), set ? 1 : 0);
-        to.send(signal.get());
-        tell_properties<Events>(to, name);
+        sent += tell_manager(to, "EventChanged", [&](sd_bus_message* signal) {
+            append(signal, "sb", name.c_str(), set ? 1 : 0);
+        });
+        sent += tell_properties<Events>(to, name);
     }
-    for (const std::string& name : devices_) tell_properties<Devices>(to, name);
+    for (const std::string& name : devices_) sent += tell_properties<Devices>(to, name);
+    return sent;
 }
 
 }  // namespace reeve::bus

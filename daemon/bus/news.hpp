@@ -4,6 +4,7 @@
 
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,10 +22,11 @@ public:
     void changed(const std::vector<std::string>& devices);
 
     [[nodiscard]] bool empty() const noexcept;
-    void clear();
+    // The first `most` of what changed; the rest stays.
+    [[nodiscard]] News take(std::size_t most);
 
-    // Sends all of it. Throws std::system_error.
-    void tell(Connection& to) const;
+    // Sends all of it to all of them; gives the number of messages. Throws std::system_error.
+    std::size_t tell(std::span<Connection* const> to) const;
 
 private:
     struct Change {

@@ -188,7 +188,11 @@ void PrivateSocket::for_each(const std::function<void(Connection&)>& body) {
 }
 
 bool PrivateSocket::anyone_listens() const noexcept {
-    return std::ranges::any_of(peers_, [](const Peer& peer) { return peer.listens(); });
+    return std::ranges::any_of(peers_, &Peer::listens);
+}
+
+std::size_t PrivateSocket::listeners() const noexcept {
+    return static_cast<std::size_t>(std::ranges::count_if(peers_, &Peer::listens));
 }
 
 }  // namespace reeve::bus

@@ -22,6 +22,7 @@ public:
 
     void for_each(const std::function<void(Connection&)>& body);
     [[nodiscard]] bool anyone_listens() const noexcept;
+    [[nodiscard]] std::size_t listeners() const noexcept;
     [[nodiscard]] int listening() const noexcept { return socket_.get(); }
     void keep() noexcept { keeps_ = true; }  // the file stays behind
     [[nodiscard]] std::size_t clients() const noexcept { return peers_.size(); }

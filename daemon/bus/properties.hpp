@@ -24,6 +24,8 @@ struct Property {
 
 // A unit as it is at this moment.
 struct UnitSnapshot {
+    const Backend* backend = nullptr;  // for what is costly, and seldom shown
+    core::UnitId id{};
     std::string name;
     core::UnitView view;
     UnitFacts facts;

@@ -51,7 +51,8 @@ void put_leases(M* m, const U& unit) {
 
 void put_pids(M* m, const U& unit) {
     append_container(m, 'a', "u", [&] {
-        for (const pid_t pid : unit.facts.pids) put_small(m, static_cast<std::uint32_t>(pid));
+        for (const pid_t pid : unit.backend->pids(unit.id))
+            put_small(m, static_cast<std::uint32_t>(pid));
     });
 }
 
@@ -132,7 +133,8 @@ constexpr Property<U> table[] = {
 UnitSnapshot snapshot(const Backend& backend, core::UnitId unit) {
     const core::Engine& engine = backend.engine();
     UnitSnapshot made{
-        std::string{engine.name(unit)}, engine.view(unit), backend.facts(unit), {}, 0};
+        &backend, unit, std::string{engine.name(unit)}, engine.view(unit), backend.facts(unit),
+        {},       0};
     const core::TimePoint now = backend.now();
     if (made.view.state == core::State::waiting) made.why = engine.why(unit, now);
     timespec real{};

@@ -24,7 +24,7 @@ namespace reeve::os {
 
 namespace {
 
-constexpr unsigned reaped_per_turn = 64;
+constexpr unsigned reaped_per_turn = 16;
 
 using MainKey = std::pair<core::UnitId, core::RunId>;
 

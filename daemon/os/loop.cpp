@@ -25,8 +25,8 @@ using posix::check_sd;
 
 namespace {
 
-constexpr int fds_per_turn = 32;  // then timers, signals and the bus have their turn
-constexpr std::size_t tasks_per_turn = 64;
+constexpr int fds_per_turn = 8;  // then timers, signals and the bus have their turn
+constexpr std::size_t tasks_per_turn = 16;
 constexpr std::chrono::milliseconds work_told_every{50};  // while there is no sleep between
 
 struct Watch {

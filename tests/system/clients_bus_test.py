@@ -82,6 +82,18 @@ class Clients(BoardTest):
                 self.assertIn("web-server", call("GoesWith", "web-server"))
                 call("Stop", "web-server", "{}")
 
+    def test_reevectl_is_sent_no_signals(self):
+        self.b.ctl("event", "set", "go")
+        self.b.ctl("start", "web-server")
+        before = self.b.stats()
+        waits = self.b.ctl_begin("wait", "web-server")
+        self.wait_until(lambda: self.b.stats()["pending_requests"] == 1, "it waits")
+        now = self.b.stats()
+        self.assertEqual((now["clients"], now["listeners"]),
+                         (before["clients"] + 1, before["listeners"]))
+        waits.kill()
+        waits.communicate()
+
     def test_python_dbus_follows_a_start_by_properties_changed(self):
         for way, address, named in self.ways():
             with self.subTest(way=way):

@@ -51,10 +51,14 @@ UnitFacts Board::facts(core::UnitId unit) const {
     UnitFacts facts;
     if (const auto found = main_.find(unit); found != main_.end()) {
         facts.main_pid = first_pid + static_cast<pid_t>(unit);
-        facts.pids = {facts.main_pid};
     }
     if (const auto found = status_.find(unit); found != status_.end()) facts.status = found->second;
     return facts;
+}
+
+std::vector<pid_t> Board::pids(core::UnitId unit) const {
+    const pid_t main = facts(unit).main_pid;
+    return main != 0 ? std::vector{main} : std::vector<pid_t>{};
 }
 
 void Board::define(std::vector<units::UnitPtr> units) {

@@ -44,6 +44,7 @@ public:
     const hal::Scheduler& scheduler() const override { return scheduler_; }
     std::string holder_name(hal::HolderId holder) const override;
     UnitFacts facts(core::UnitId unit) const override;
+    std::vector<pid_t> pids(core::UnitId unit) const override;
     void submit(core::Event request) override;
     void refer_to(const std::string& unit, Meant done) override {
         referred_to.push_back(unit);
@@ -53,9 +54,13 @@ public:
     void plan(const ApplyOptions& options, std::function<void(std::string json)> done) override;
     void apply(const ApplyOptions& options, std::function<void(ApplyOutcome)> done) override;
     posix::Fd logs(const LogQuery& query) override;
-    std::string stats() const override { return R"({"wakeups":1})"; }
+    std::string stats() const override {
+        if (on_stats) on_stats();
+        return R"({"wakeups":1})";
+    }
     void shutdown(const std::string& how, core::ShutdownRequest request) override;
 
+    std::function<void()> on_stats;  // called when a client asks for them
     std::vector<std::string> referred_to;
     std::vector<std::string> shutdowns;
     unsigned applies = 0;
