@@ -64,10 +64,10 @@ struct Header {
     std::uint64_t magic;
     std::uint32_t layout;
     std::uint32_t keeper_pid;
-    std::uint32_t slots;       // as many were ever used; of the manager
-    std::uint32_t generation;  // how many managers there were; of the keeper
-    std::uint32_t active;      // the journal region that counts: 0 or 1
-    std::uint32_t reserved;
+    std::uint32_t slots;          // as many were ever used; of the manager
+    std::uint32_t generation;     // how many managers there were; of the keeper
+    std::uint32_t active;         // the journal region that counts: 0 or 1
+    std::uint32_t made_runtime;   // 1: the runtime folder was not there before the first manager
     std::uint64_t progress;       // how far the manager is in the events of the journal: below
     std::uint64_t died_at;        // CLOCK_MONOTONIC ns: when the last manager was reaped; 0: none
     std::uint64_t next_unplaced;  // counts them; the place is the rest by `unplaced_kept`

@@ -31,13 +31,19 @@ void prepare_process() {
     ::signal(SIGPIPE, SIG_IGN);
 }
 
-// What an instance made for itself and is empty at its end; the rest is somebody's.
+// What an instance made for itself and is empty at its end; the rest is somebody's. A manager that
+// comes after another knows from the state that it was made.
 class Folders {
 public:
-    explicit Folders(const reeve::Options& options)
-        : runtime_{options.runtime_dir},
-          own_{options.private_runtime && ::access(runtime_.c_str(), F_OK) == -1 &&
-               errno == ENOENT} {}
+    Folders(const reeve::Options& options, const reeve::os::Custodian* custodian)
+        : runtime_{options.runtime_dir} {
+        if (!options.private_runtime) return;
+        own_ = ::access(runtime_.c_str(), F_OK) == -1 && errno == ENOENT;
+        if (custodian == nullptr) return;
+        auto& made = custodian->header().made_runtime;
+        own_ = own_ || made != 0;
+        made = own_ ? 1 : 0;
+    }
     Folders(const Folders&) = delete;
     Folders& operator=(const Folders&) = delete;
     ~Folders() {
@@ -48,14 +54,14 @@ public:
 
 private:
     std::string runtime_;
-    bool own_;
+    bool own_ = false;
 };
 
 int manage(reeve::Options options) {
     const auto began = reeve::os::Loop::now();
     prepare_process();
     auto custodian = reeve::os::Custodian::inherited();
-    const Folders folders{options};
+    const Folders folders{options, custodian.get()};
     std::vector<reeve::units::Problem> problems;
     const reeve::Settings settings = reeve::read_settings(options.settings_files, problems);
     const std::string& level = options.log_level.empty() ? settings.log_level : options.log_level;

@@ -8,6 +8,7 @@ import signal
 import time
 
 from harness import BoardTest, main, needs_root, scaled
+from harness.board import NOBODY
 
 
 class Survives(BoardTest):
@@ -243,6 +244,24 @@ class Survives(BoardTest):
         self.assertEqual((b.data / "core").read_text().split(),
                          [in_blocks(soft), in_blocks(hard),
                           limit(resource.getrlimit(resource.RLIMIT_NOFILE)[0])])
+
+    def test_a_runtime_folder_that_reeve_made_is_removed_at_the_end(self):
+        for made in (False, True):
+            with self.subTest(made=made):
+                b = self.started()
+                b.shell("works", "exec sleep 600", service="type = 'notify'\nnotify-access = 'all'\n"
+                        "start-timeout = 'infinity'")
+                b.target("works")
+                if made:
+                    b.runtime.mkdir()
+                    if b.as_nobody:
+                        os.chown(b.runtime, NOBODY, NOBODY)
+                b.start()
+                b.wait_state("works", "starting")
+                for _ in range(2):
+                    b.kill_manager()
+                b.stop()
+                self.assertEqual(b.runtime.exists(), made)
 
     def test_a_shutdown_goes_on(self):
         b = self.started()
