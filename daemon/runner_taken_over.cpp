@@ -17,6 +17,9 @@ namespace {
 
 // What a note of the journal is about.
 enum class Note : std::uint8_t { status, request, reexec, failed };
+constexpr Note last_of(Note) noexcept {
+    return Note::failed;
+}
 
 // Where we were started from; what lies there now may be another.
 std::string own_binary() {

@@ -43,6 +43,11 @@ inline std::uint64_t checksum(std::string_view bytes, std::uint64_t seed = 0) no
 template <class T>
 concept Number = std::is_integral_v<T> || std::is_enum_v<T>;
 
+// An enumeration of one byte is a list from 0 on: `last_of(T)`, found in its namespace, says where
+// it ends. A wider one is a number of its own, as that of a unit.
+template <class T>
+concept Listed = std::is_enum_v<T> && sizeof(T) == 1;
+
 template <class Archive, class T>
 concept Described = !Number<T> && requires(Archive & archive, T& value) {
     describe(archive, value);
@@ -175,6 +180,9 @@ private:
         value = static_cast<T>(all);
         if (static_cast<std::uint64_t>(value) != all)
             throw std::invalid_argument{"saved state: a number out of range"};
+        if constexpr (Listed<T>)
+            if (value > last_of(value))
+                throw std::invalid_argument{"saved state: not one of a list"};
     }
     void get(double& value) { value = std::bit_cast<double>(read<std::uint64_t>()); }
     void get(std::string& text) {

@@ -61,6 +61,9 @@ enum class Relation : std::uint8_t {
     wanted_by,
     required_by,
 };
+constexpr Relation last_of(Relation) noexcept {
+    return Relation::required_by;
+}
 std::string_view to_string(Relation relation) noexcept;  // the key: "binds-to"
 
 struct Link {
@@ -75,6 +78,7 @@ struct Link {
 // A leaf ("KIND:ARG") or a combination of further predicates.
 struct Predicate {
     enum class Kind : std::uint8_t { event, unit, path, device, any, all };
+    friend constexpr Kind last_of(Kind) noexcept { return Kind::all; }
     Kind kind{};
     bool negated = false;
     std::string argument;          // leaf
@@ -84,6 +88,9 @@ struct Predicate {
 std::string to_string(const Predicate& predicate);  // as written: "!path:/data", "any(a, b)"
 
 enum class GateLost : std::uint8_t { ignore, stop, restart };
+constexpr GateLost last_of(GateLost) noexcept {
+    return GateLost::restart;
+}
 
 struct Predicates {
     std::vector<Predicate> gate;       // watched while waiting and up
@@ -96,7 +103,13 @@ struct Predicates {
 // ── processes ──────────────────────────────────────────────────────────────────────────────────
 
 enum class Type : std::uint8_t { simple, exec, notify, forking, oneshot, idle };
+constexpr Type last_of(Type) noexcept {
+    return Type::idle;
+}
 enum class Phase : std::uint8_t { start_pre, main, start_post, reload, stop, stop_post };
+constexpr Phase last_of(Phase) noexcept {
+    return Phase::stop_post;
+}
 enum class Restart : std::uint8_t {
     no,
     on_success,
@@ -106,8 +119,17 @@ enum class Restart : std::uint8_t {
     on_watchdog,
     always
 };
+constexpr Restart last_of(Restart) noexcept {
+    return Restart::always;
+}
 enum class KillMode : std::uint8_t { control_group, mixed, process, none };
+constexpr KillMode last_of(KillMode) noexcept {
+    return KillMode::none;
+}
 enum class NotifyAccess : std::uint8_t { none, main, exec, all };
+constexpr NotifyAccess last_of(NotifyAccess) noexcept {
+    return NotifyAccess::all;
+}
 std::string_view to_string(Type type) noexcept;
 std::string_view to_string(Phase phase) noexcept;  // the key: "start-pre"
 std::string_view to_string(Restart restart) noexcept;
@@ -135,6 +157,7 @@ struct Limit {
     std::uint32_t starts = 0;  // 0: no limit
     Duration within{};
     enum class Then : std::uint8_t { nothing, event, start, reboot, stop };
+    friend constexpr Then last_of(Then) noexcept { return Then::stop; }
     Then then = Then::nothing;
     std::string argument;  // of event, start
     bool operator==(const Limit&) const = default;
@@ -221,6 +244,9 @@ struct Device {
 // ── the unit ───────────────────────────────────────────────────────────────────────────────────
 
 enum class Kind : std::uint8_t { service, target, device };
+constexpr Kind last_of(Kind) noexcept {
+    return Kind::device;
+}
 std::string_view to_string(Kind kind) noexcept;
 
 struct UnitFile {

@@ -11,6 +11,9 @@ namespace reeve::bus {
 
 // What a request's reply holds.
 enum class Shape : std::uint8_t { nothing, state, wait, unit, names, applied, manager };
+constexpr Shape last_of(Shape) noexcept {
+    return Shape::manager;
+}
 
 struct WaitResult {
     std::string unit;

@@ -18,6 +18,9 @@ enum class Change : std::uint8_t {
     ended,      // id, outcome
     forgotten,  // id
 };
+constexpr Change last_of(Change) noexcept {
+    return Change::forgotten;
+}
 
 // For archive::Writer and archive::Reader alike.
 template <class Archive, class AnySubject>

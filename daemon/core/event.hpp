@@ -69,6 +69,7 @@ struct WaitEventRequest {
 };
 struct ShutdownRequest {
     enum class Haste : std::uint8_t { orderly, now, force };  // now: no join; force: at once
+    friend constexpr Haste last_of(Haste) noexcept { return Haste::force; }
     Caller caller;
     Haste haste = Haste::orderly;
 };

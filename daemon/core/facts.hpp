@@ -13,6 +13,9 @@
 namespace reeve::core {
 
 enum class Truth : std::uint8_t { no, unknown, yes };
+constexpr Truth last_of(Truth) noexcept {
+    return Truth::yes;
+}
 Truth operator!(Truth truth) noexcept;
 
 // Set while a mark is on it, or a unit with it in `sets` is up.

@@ -49,7 +49,13 @@ bool shares_fate(Bond bond) noexcept;
 
 // How far a unit that waits has come before its start (semantics §4, line 4 and 5).
 enum class Tests : std::uint8_t { none, asked, passed };
+constexpr Tests last_of(Tests) noexcept {
+    return Tests::passed;
+}
 enum class Leases : std::uint8_t { none, asked, held, refused };
+constexpr Leases last_of(Leases) noexcept {
+    return Leases::refused;
+}
 
 // A run of another unit that this run is bound to; run 0: the first that comes up from now.
 struct BoundRun {

@@ -14,6 +14,7 @@ namespace reeve::core {
 
 struct Pending {
     enum class Kind : std::uint8_t { start, stop, reload, wait, event };
+    friend constexpr Kind last_of(Kind) noexcept { return Kind::event; }
     Kind kind{};
     TimePoint deadline = never;
     Unit* unit = nullptr;

@@ -39,11 +39,17 @@ enum class State : std::uint8_t {
     done,
     failed
 };
+constexpr State last_of(State) noexcept {
+    return State::failed;
+}
 std::string_view to_string(State state) noexcept;
 bool is_running(State state) noexcept;  // starting, up, reloading, stopping, killing
 bool is_at_rest(State state) noexcept;  // done, failed
 
 enum class Asked : std::uint8_t { none, up, down };
+constexpr Asked last_of(Asked) noexcept {
+    return Asked::down;
+}
 std::string_view to_string(Asked asked) noexcept;
 
 // How a process ended: an exit code, or the signal that killed it.
@@ -75,6 +81,9 @@ enum class Result : std::uint8_t {
     wait_timeout,
     killed_start,  // a helper command (start-pre, start-post) failed
 };
+constexpr Result last_of(Result) noexcept {
+    return Result::killed_start;
+}
 std::string_view to_string(Result result) noexcept;
 
 }  // namespace reeve::core

@@ -21,6 +21,9 @@ TimePoint later(TimePoint from, Duration by) noexcept;
 
 // Why a running unit was told to go (semantics §5).
 enum class Going : std::uint8_t { no, decision, loss };
+constexpr Going last_of(Going) noexcept {
+    return Going::loss;
+}
 
 // What one call works with.
 struct Turn {
@@ -116,6 +119,7 @@ private:
         stop_post,
         leaving,  // all is said and done; what stop-post left is awaited
     };
+    friend constexpr Doing last_of(Doing) noexcept { return Doing::leaving; }
 
     void forget_run(RunId next) noexcept;
     void enter(State next, TimePoint deadline, std::string reason, Turn turn);

@@ -20,6 +20,9 @@ namespace reeve::core {
 
 // semantics §10. `ended`: the shell does the rest.
 enum class Phase : std::uint8_t { normal, joining, going, last_target, ended };
+constexpr Phase last_of(Phase) noexcept {
+    return Phase::ended;
+}
 
 class World;
 

@@ -10,6 +10,7 @@
 #include "daemon/core/world.hpp"
 #include "tests/core/support/story.hpp"
 #include "tests/core/support/units.hpp"
+#include "units/archive.hpp"
 
 namespace reeve::core {
 namespace {
@@ -166,6 +167,34 @@ TEST(Engine, DamagedStateIsRefused) {
         EXPECT_THROW(Engine::load({}, set.units, good.substr(0, i)), std::invalid_argument);
     }
     EXPECT_THROW(Engine::load({}, {}, good), std::invalid_argument) << "other definitions";
+}
+
+// A checksum that fits does not make it true: what is not refused comes to rest after each event.
+TEST(Engine, ChangedStateIsRefusedOrLivedWith) {
+    ObedientShell shell;
+    const ApplySet set = chain(3);
+    shell.feed(set);
+    shell.feed(StartRequest{{RequestId{1}, "op"}, "c00000"});
+    std::string good = shell.engine.save();
+    good.resize(good.size() - sizeof(std::uint64_t));
+    std::size_t refused = 0;
+    for (std::size_t i = 0; i < good.size(); ++i) {
+        for (const int to : {0, 1, 3, 7, 51, 127}) {
+            std::string bad = good;
+            bad[i] = static_cast<char>(to);
+            try {
+                auto next = Engine::load({}, set.units, archive::Writer{bad}.finish());
+                next.handle(TimePassed{}, shell.now + 1s);
+                next.handle(StopRequest{{RequestId{2}, "op"}, "c00001"}, shell.now + 2s);
+                next.handle(StartRequest{{RequestId{3}, "op"}, "c00002"}, shell.now + 3s);
+                next.handle(ShutdownRequest{}, shell.now + 4s);
+                next.handle(TimePassed{}, shell.now + 1h);
+            } catch (const std::invalid_argument&) {
+                ++refused;
+            }
+        }
+    }
+    EXPECT_GT(refused, good.size());
 }
 
 // "one id is one request"

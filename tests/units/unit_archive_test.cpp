@@ -144,6 +144,14 @@ TEST(UnitArchive, RefusesWhatIsCutShortAndAnotherVersion) {
     EXPECT_THROW(unit_from_bytes(other), std::invalid_argument);
 }
 
+TEST(UnitArchive, RefusesWhatIsNotInAList) {
+    UnitFile unit;
+    unit.kind = last_of(unit.kind);
+    EXPECT_EQ(unit_from_bytes(to_bytes(unit))->kind, unit.kind);
+    unit.kind = static_cast<Kind>(static_cast<int>(unit.kind) + 1);
+    EXPECT_THROW(unit_from_bytes(to_bytes(unit)), std::invalid_argument);
+}
+
 TEST(UnitArchive, NestsNoDeeperThanItIsWritten) {
     UnitFile unit;
     unit.predicates.edit().gate.resize(1);
