@@ -47,8 +47,9 @@ void Runs::open_ready_pipe(core::UnitId unit, Live& live) {
 
 void Runs::watch_ready(core::UnitId unit, Live& live, posix::Fd pipe) {
     live.ready_read = std::move(pipe);
-    loop_.watch(live.ready_read.get(), EPOLLIN,
-                [this, unit, run = live.run](std::uint32_t) { read_ready(unit, run); });
+    loop_.watch(
+        live.ready_read.get(), EPOLLIN,
+        [this, unit, run = live.run](std::uint32_t) { read_ready(unit, run); }, "ready-fd");
 }
 
 namespace {
@@ -57,16 +58,22 @@ struct ReadySaid {
     bool newline = false, closed = false;
 };
 
-// Takes nothing out of the pipe: what it says is to be recorded before.
+ReadySaid read_from(int pipe) {
+    char buffer[4096];
+    const ssize_t got = ::read(pipe, buffer, sizeof buffer);
+    return {got > 0 && std::find(buffer, buffer + got, '\n') != buffer + got, got == 0};
+}
+
+// Takes nothing out of the pipe: what it says is to be recorded before. Where that cannot be, for
+// want of descriptors or memory, to know it now is worth more than that a successor would.
 ReadySaid look_into(int pipe) {
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) return {};
+    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) return read_from(pipe);
     const posix::Fd out{ends[0]}, in{ends[1]};
-    char buffer[4096];
-    const ssize_t n = ::tee(pipe, in.get(), sizeof buffer, SPLICE_F_NONBLOCK);
+    const ssize_t n = ::tee(pipe, in.get(), 4096, SPLICE_F_NONBLOCK);
+    if (n == -1 && errno != EAGAIN) return read_from(pipe);
     if (n <= 0) return {false, n == 0};
-    const ssize_t got = ::read(out.get(), buffer, sizeof buffer);
-    return {got > 0 && std::find(buffer, buffer + got, '\n') != buffer + got, false};
+    return {read_from(out.get()).newline, false};
 }
 
 }  // namespace

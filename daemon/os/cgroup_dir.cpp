@@ -18,12 +18,9 @@
 #include <utility>
 
 #include "daemon/os/proc_file.hpp"
-#include "hal/posix/check.hpp"
 #include "hal/posix/log.hpp"
 
 namespace reeve::os {
-
-using posix::check;
 
 namespace {
 
@@ -53,9 +50,18 @@ struct CloseDir {
     void operator()(DIR* dir) const noexcept { ::closedir(dir); }
 };
 
+// A second look: for who has it to end them, those not seen live on.
+std::optional<std::string> read_processes(int folder) {
+    auto text = read_at(folder, "cgroup.procs");
+    if (!text && errno != ENOENT && errno != ENODEV) text = read_at(folder, "cgroup.procs");
+    return text;
+}
+
 void collect(int folder, std::vector<pid_t>& pids) {
-    const auto text = read_at(folder, "cgroup.procs");
+    const auto text = read_processes(folder);
     if (text) append_numbers(*text, pids);
+    if (!text && errno != ENOENT && errno != ENODEV)
+        log::warn("cannot read the processes of a cgroup: {}", std::strerror(errno));
     for (const auto& name : subfolders(folder)) {
         const posix::Fd below{::openat(folder, name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
         if (below) collect(below.get(), pids);
@@ -68,13 +74,19 @@ std::vector<std::string> subfolders(int folder) {
     std::vector<std::string> names;
     struct stat about {};
     if (::fstat(folder, &about) == -1 || about.st_nlink <= 2) return names;  // the usual case
-    const int own = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (own == -1) return names;
-    const std::unique_ptr<DIR, CloseDir> dir{::fdopendir(own)};
-    if (!dir) return names;
+    posix::Fd own{::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    const std::unique_ptr<DIR, CloseDir> dir{own ? ::fdopendir(own.get()) : nullptr};
+    if (!dir) {
+        log::warn("cannot read a folder of cgroups: {}", std::strerror(errno));
+        return names;
+    }
+    (void)own.release();
+    errno = 0;
     while (const dirent* const entry = ::readdir(dir.get())) {
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+        errno = 0;
     }
+    if (errno != 0) log::warn("cannot read a folder of cgroups: {}", std::strerror(errno));
     return names;
 }
 
@@ -96,14 +108,10 @@ CgroupDir CgroupDir::open(int parent, std::string name) {
 }
 
 int CgroupDir::events_fd() {
-    if (!events_) {
-        events_ = posix::Fd{check(::openat(dir_.get(), "cgroup.events", O_RDONLY | O_CLOEXEC),
-                                  "open cgroup.events")};
-    }
+    if (!events_) events_ = posix::Fd{::openat(dir_.get(), "cgroup.events", O_RDONLY | O_CLOEXEC)};
     return events_.get();
 }
 
-// A second look, as no event may come that would ask for one.
 CgroupDir::Events CgroupDir::read_events() {
     int error = 0;
     for (int attempt = 0; attempt < 3; ++attempt) {
@@ -116,12 +124,11 @@ CgroupDir::Events CgroupDir::read_events() {
             text = read_at(dir_.get(), "cgroup.events");
         }
         if (text)
-            return {number_after(*text, "populated") != 0, number_after(*text, "frozen") != 0};
+            return {number_after(*text, "populated") != 0, number_after(*text, "frozen") != 0, 0};
         error = errno;
-        if (error == ENOENT || error == ENODEV) return {false, false};  // gone is empty
+        if (error == ENOENT || error == ENODEV) return {};  // gone is empty
     }
-    log::warn("cgroup {}: cannot see whether it is empty: {}", name_, std::strerror(error));
-    return {true, false};
+    return {true, false, error};
 }
 
 // Looks first: a write takes the lock of all cgroups.

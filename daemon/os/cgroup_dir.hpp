@@ -16,6 +16,7 @@ public:
     struct Events {
         bool populated = false;
         bool frozen = false;
+        int error = 0;  // it could not be read, and counts as populated
     };
 
     CgroupDir() = default;
@@ -32,9 +33,14 @@ public:
     explicit operator bool() const noexcept { return static_cast<bool>(dir_); }
 
     // Becomes readable (EPOLLPRI) when populated or frozen changes; opened on first use.
+    // -1: that cannot be now, errno says why.
     [[nodiscard]] int events_fd();
-    void close_events() { events_ = {}; }
-    // Of a folder that was removed behind our back: not populated.
+    template <class Before>
+    void close_events(Before before) {
+        if (events_) before(events_.get());
+        events_ = {};
+    }
+    // Of a folder that was removed behind our back: not populated. Tries a few times.
     [[nodiscard]] Events read_events();
 
     // False: the folder is gone.

@@ -9,14 +9,18 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 #include <vector>
 
+#include "daemon/os/retries.hpp"
 #include "hal/posix/callback.hpp"
 #include "hal/posix/check.hpp"
 #include "hal/posix/fd.hpp"
+#include "hal/posix/log.hpp"
 
 namespace reeve::os {
 
@@ -33,6 +37,7 @@ struct Watch {
     Loop::Handler handler;
     const char* what = "";
     std::uint32_t generation = 0;
+    std::uint32_t events = 0;
 };
 
 struct SignalWatch {
@@ -45,6 +50,10 @@ struct SignalWatch {
 // in the same batch for a descriptor closed since does not reach the new owner of the number.
 std::uint64_t tag(int fd, std::uint32_t generation) noexcept {
     return (std::uint64_t{generation} << 32) | static_cast<std::uint32_t>(fd);
+}
+
+bool is_shortage(int error) noexcept {
+    return error == ENOMEM || error == ENOSPC;
 }
 
 }  // namespace
@@ -63,6 +72,9 @@ struct Loop::Impl {
     std::vector<std::unique_ptr<Watch>> dropped;  // one may be running: let go after the batch
     bool in_batch = false;
     std::uint32_t generation = 0;
+    std::set<int> refused;  // by the kernel: watched as before, or not at all
+    int told_refusal = 0;   // errno
+    std::optional<Retries> retries;
 
     std::mutex posted_mutex;
     std::vector<std::function<void()>> posted;  // guarded by posted_mutex
@@ -112,6 +124,36 @@ struct Loop::Impl {
     void drop(std::unique_ptr<Watch>& watch) {
         if (in_batch) dropped.push_back(std::move(watch));
         watch.reset();
+    }
+
+    // 0 or errno.
+    [[nodiscard]] int hand_to_kernel(int fd, bool known) noexcept {
+        const Watch& watch = *watches[static_cast<std::size_t>(fd)];
+        epoll_event wanted{};
+        wanted.events = watch.events;
+        wanted.data.u64 = tag(fd, watch.generation);
+        // Once one was refused, what it was told last need not be what it knows.
+        for (const bool changes : {known, !known}) {
+            const int how = changes ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+            if (::epoll_ctl(epoll.get(), how, fd, &wanted) == 0) return 0;
+            if (errno != ENOENT && errno != EEXIST) break;
+        }
+        return errno;
+    }
+
+    // Readiness is a level: what comes before it is watched is told then.
+    void hand_over_later(int fd, int error) {
+        if (std::exchange(told_refusal, error) != error)
+            log::warn("cannot watch {}: {}; tried again until it can be",
+                      watches[static_cast<std::size_t>(fd)]->what, std::strerror(error));
+        refused.insert(fd);
+        if (refused.size() == 1) retries->add([this] { return hand_over_refused(); });
+    }
+
+    bool hand_over_refused() {
+        std::erase_if(refused, [this](int fd) { return !is_shortage(hand_to_kernel(fd, false)); });
+        if (refused.empty()) told_refusal = 0;
+        return refused.empty();
     }
 
     // Takes at most a turn's worth from the front, so that tasks which make tasks cannot keep
@@ -178,6 +220,7 @@ Loop::Loop() : impl_{std::make_unique<Impl>()} {
              "add timer");
     m.timer.reset(source);
     check_sd(sd_event_source_set_enabled(source, SD_EVENT_OFF), "add timer");
+    m.retries.emplace(event);
 
     watch(
         m.wake.get(), EPOLLIN, [&m](std::uint32_t) { m.run_tasks(); }, "tasks");
@@ -241,22 +284,26 @@ void Loop::arm(std::optional<core::TimePoint> at) {
 
 void Loop::watch(int fd, std::uint32_t events, Handler handler, const char* what) {
     Impl& m = *impl_;
-    auto fresh = std::make_unique<Watch>(Watch{std::move(handler), what, ++m.generation});
     const auto at = static_cast<std::size_t>(fd);
     if (at >= m.watches.size()) m.watches.resize(at + 1);
-    epoll_event event{};
-    event.events = events;
-    event.data.u64 = tag(fd, fresh->generation);
-    const int how = m.watches[at] ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    check(::epoll_ctl(m.epoll.get(), how, fd, &event), "watch descriptor");
+    const bool known = m.watches[at] != nullptr;
+    const auto generation = known ? m.watches[at]->generation : ++m.generation;
+    auto fresh = std::make_unique<Watch>(Watch{std::move(handler), what, generation, events});
+    std::swap(m.watches[at], fresh);
+    m.drop(fresh);
+    m.refused.erase(fd);
+    const int error = m.hand_to_kernel(fd, known);
+    if (error == 0) return;
+    if (is_shortage(error)) return m.hand_over_later(fd, error);
     m.drop(m.watches[at]);
-    m.watches[at] = std::move(fresh);
+    throw std::system_error{error, std::generic_category(), "watch descriptor"};
 }
 
 void Loop::unwatch(int fd) noexcept {
     Impl& m = *impl_;
     if (m.find(fd) == nullptr) return;
     ::epoll_ctl(m.epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
+    m.refused.erase(fd);
     m.drop(m.watches[static_cast<std::size_t>(fd)]);
 }
 
@@ -270,6 +317,10 @@ void Loop::post(std::function<void()> task) {
 void Loop::defer(std::function<void()> task) {
     impl_->deferred.push_back(std::move(task));
     if (impl_->deferred.size() == 1) impl_->announce();
+}
+
+void Loop::try_again(std::function<bool()> attempt) {
+    impl_->retries->add(std::move(attempt));
 }
 
 void Loop::set_work_hooks(std::function<void()> begins, std::function<void()> ends) {

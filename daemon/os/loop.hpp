@@ -35,7 +35,9 @@ public:
 
     // Level-triggered watch of a descriptor; `events` as for epoll. The caller keeps the
     // descriptor open until unwatch(). Safe to unwatch any descriptor from any handler. A second
-    // watch of the same descriptor replaces the first. `what` must live as long: for stats().
+    // watch of the same descriptor replaces the first. `what` must live as long: for stats(), and
+    // for the log if the kernel refuses the watch for want of memory: then it is said once, and
+    // asked for again until it is had.
     using Handler = std::function<void(std::uint32_t events)>;
     void watch(int fd, std::uint32_t events, Handler handler, const char* what = "descriptor");
     void unwatch(int fd) noexcept;
@@ -44,6 +46,9 @@ public:
     void post(std::function<void()> task);
     // Runs after the present batch of events, before the loop sleeps: for work to be done once.
     void defer(std::function<void()> task);
+    // For what was refused at one moment (EMFILE, ENOMEM …): see Retries. Whoever asks for
+    // something that may be gone by then looks whether it still is there.
+    void try_again(std::function<bool()> attempt);
 
     // Called before a batch of work, again and again while there is no sleep, and before sleep.
     void set_work_hooks(std::function<void()> begins, std::function<void()> ends);

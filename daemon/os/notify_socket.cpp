@@ -166,7 +166,9 @@ void NotifySocket::Impl::find_address() {
 }
 
 void NotifySocket::Impl::watch() {
-    loop.watch(socket.get(), EPOLLIN, [this](std::uint32_t) { read_some(messages_per_turn); });
+    loop.watch(
+        socket.get(), EPOLLIN, [this](std::uint32_t) { read_some(messages_per_turn); },
+        "notify socket");
 }
 
 // A message is taken off the queue only once it has been handled: if we die before, the manager

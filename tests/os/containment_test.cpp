@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,6 +46,22 @@ TEST_P(Holding, TellsOnceForEachTimeItIsAsked) {
     EXPECT_EQ(emptied.size(), 1U);
     containment.watch_empty(run.unit, run.id);
     ASSERT_TRUE(turn([&] { return emptied.size() == 2; }));
+}
+
+// Its cgroup.events cannot be opened for a while.
+TEST_P(Holding, EmptinessIsSeenWhenAShortageOfDescriptorsIsOver) {
+    const TestRun run = enter("short");
+    const auto process = start(run, "exit 0");
+    ASSERT_TRUE(turn([&] { return find<Ended>(process) != nullptr; }));
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const rlimit none{0, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+    containment.watch_empty(run.unit, run.id);
+    const bool was_empty = !emptied.empty();
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_FALSE(was_empty);
+    ASSERT_TRUE(turn([&] { return emptied.size() == 1; }));
 }
 
 TEST_P(Holding, KillAllReachesThoseWhoLeftTheirSession) {

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <system_error>
 #include <thread>
 
 #include "hal/posix/check.hpp"
@@ -49,6 +51,22 @@ TEST(Loop, WorkWithoutEndIsToldAgainAndAgain) {
     });
     loop.arm(Loop::now());
     EXPECT_GE(loop.run(), 3);
+}
+
+TEST(Loop, WhatIsRefusedIsAskedForAgainUntilItIsHad) {
+    Loop loop;
+    int asked = 0;
+    loop.try_again([&] {
+        if (++asked == 2) throw std::system_error{EMFILE, std::generic_category(), "open"};
+        if (asked == 3) loop.try_again([] { return true; });  // one more, from within
+        if (asked < 4) return false;
+        loop.exit(0);
+        return true;
+    });
+    const auto begin = Loop::now();
+    EXPECT_EQ(loop.run(), 0);
+    EXPECT_EQ(asked, 4);
+    EXPECT_GE(Loop::now() - begin, 50ms + 100ms + 200ms + 400ms);
 }
 
 TEST(Loop, DisarmedTimerDoesNotCome) {
