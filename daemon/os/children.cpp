@@ -32,8 +32,26 @@ posix::Fd pidfd_open(pid_t pid) noexcept {
     return posix::Fd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
 }
 
+bool is_shortage(int error) noexcept {
+    return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
+// 0: it is not there.
+std::uint64_t start_time_of(pid_t pid) {
+    const auto stat = read_process_stat(pid);
+    return stat ? stat->start_time : 0;
+}
+
 bool send(const posix::Fd& pidfd, int signal) noexcept {
     return ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
+}
+
+// Does not block. False: there is no such child.
+bool wait_for(idtype_t which, pid_t pid, siginfo_t& info, int flags) noexcept {
+    int got = 0;
+    do got = ::waitid(which, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | flags);
+    while (got == -1 && errno == EINTR);
+    return got == 0;
 }
 
 core::ExitStatus status_in(const siginfo_t& info) noexcept {
@@ -74,6 +92,7 @@ struct Children::Impl {
         pid_t pid = 0;
         posix::Fd pidfd;  // none: it is among those taken over, or has ended
         state::Slot* slot = nullptr;
+        bool unwatched = false;  // there was no descriptor for its pidfd yet
     };
 
     Loop& loop;
@@ -137,8 +156,7 @@ struct Children::Impl {
 
     state::Slot* take_main(const MainKey& key, pid_t pid) {
         if (slots == nullptr) return nullptr;
-        const auto stat = read_process_stat(pid);
-        return said(slots->take_main(key.first, key.second, pid, stat ? stat->start_time : 0));
+        return said(slots->take_main(key.first, key.second, pid, start_time_of(pid)));
     }
 
     void free(state::Slot* slot) {
@@ -205,12 +223,12 @@ struct Children::Impl {
         reap_deferred = false;
         for (unsigned i = 0; i < reaped_per_turn; ++i) {
             siginfo_t info{};
-            if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1) return;
+            if (!wait_for(P_ALL, 0, info, WNOWAIT)) return;
             if (info.si_pid == 0) return;
             const pid_t pid = info.si_pid;
             store(pid, status_in(info));
             posix::crash_point(posix::CrashPoint::exit_stored);
-            if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG) == -1) return;
+            if (!wait_for(P_PID, pid, info, 0)) return;
             posix::crash_point(posix::CrashPoint::reaped);
             ++stats.reaped;
             reaped(pid, status_in(info));
@@ -283,14 +301,51 @@ struct Children::Impl {
         return slot;
     }
 
+    void watch_main(const MainKey& key, posix::Fd pidfd) {
+        Main& main = mains.at(key);
+        main.unwatched = false;
+        main.pidfd = std::move(pidfd);
+        loop.watch(
+            main.pidfd.get(), EPOLLIN, [this, key](std::uint32_t) { main_readable(key); },
+            "main process");
+    }
+
+    // For want of a descriptor. By then the number may be another's.
+    void watch_main_later(const MainKey& key, pid_t pid, int error) {
+        mains.at(key).unwatched = true;
+        log::warn("cannot watch process {}: {}; tried again until it can be", pid,
+                  std::strerror(error));
+        const auto since = start_time_of(pid);
+        loop.try_again([this, key, pid, since, still = std::weak_ptr{alive}] {
+            return still.expired() || !is_unwatched(key, pid) || try_to_watch_main(key, pid, since);
+        });
+    }
+
+    [[nodiscard]] bool is_unwatched(const MainKey& key, pid_t pid) const {
+        const auto found = mains.find(key);
+        return found != mains.end() && found->second.unwatched && found->second.pid == pid;
+    }
+
+    bool try_to_watch_main(const MainKey& key, pid_t pid, std::uint64_t since) {
+        posix::Fd pidfd = pidfd_open(pid);
+        if (!pidfd && is_shortage(errno)) return false;
+        if (pidfd && start_time_of(pid) == since) {
+            watch_main(key, std::move(pidfd));
+            return true;
+        }
+        core::ExitStatus status;
+        status.unknown = true;
+        main_ended(key, status);
+        return true;
+    }
+
     // Its pidfd tells that it has ended. A child of ours is left to reap(); of others the keeper
     // may tell us the status, or nobody.
     void main_readable(const MainKey& key) {
         const auto found = mains.find(key);
         if (found == mains.end()) return;
         siginfo_t info{};
-        const auto id = static_cast<id_t>(found->second.pid);
-        if (::waitid(P_PID, id, &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
+        if (wait_for(P_PID, found->second.pid, info, WNOWAIT)) {
             loop.unwatch(found->second.pidfd.get());
             reap_later();
             return;
@@ -311,7 +366,7 @@ struct Children::Impl {
         if (start.ended) return false;
         if (const pid_t pid = start.job->order.pid(); pid > 0) {
             if (signal == SIGKILL) start.killed = true;
-            return send(pidfd_open(pid), signal);  // not reaped yet, so it is no other's
+            return ::kill(pid, signal) == 0;  // not reaped yet, so it is no other's
         }
         if (!ends_processes(signal)) return false;
         std::shared_ptr<SpawnJob> job{threads.cancel(*start.job)};
@@ -383,7 +438,7 @@ bool Children::signal(core::ProcessRef process, int signal) {
         return impl_->signal_pending(process, signal);
     }
     const posix::Fd& pidfd = impl_->live.at(found->second).pidfd;
-    return pidfd ? send(pidfd, signal) : send(pidfd_open(found->second), signal);
+    return pidfd ? send(pidfd, signal) : ::kill(found->second, signal) == 0;  // not reaped yet
 }
 
 bool Children::signal_group(core::ProcessRef process, int signal) {
@@ -394,14 +449,15 @@ bool Children::signal_group(core::ProcessRef process, int signal) {
 
 bool Children::watch_main(core::UnitId unit, core::RunId run, pid_t pid) {
     posix::Fd pidfd = pidfd_open(pid);
-    if (!pidfd) return false;
+    const int error = pidfd ? 0 : errno;
+    if (!pidfd && !is_shortage(error)) return false;
     forget_main(unit, run);
     const MainKey key{unit, run};
-    state::Slot* const slot = impl_->take_main(key, pid);
-    impl_->loop.watch(
-        pidfd.get(), EPOLLIN, [this, key](std::uint32_t) { impl_->main_readable(key); },
-        "main process");
-    impl_->mains[key] = {pid, std::move(pidfd), slot};
+    impl_->mains[key] = {pid, {}, impl_->take_main(key, pid)};
+    if (pidfd)
+        impl_->watch_main(key, std::move(pidfd));
+    else
+        impl_->watch_main_later(key, pid, error);
     return true;
 }
 
@@ -409,8 +465,9 @@ bool Children::signal_main(core::UnitId unit, core::RunId run, int signal) {
     const auto found = impl_->mains.find({unit, run});
     if (found == impl_->mains.end()) return false;
     const Impl::Main& main = found->second;
-    return main.pidfd ? send(main.pidfd, signal)
-                      : main.slot != nullptr && impl_->taken_over->signal(*main.slot, signal);
+    if (main.pidfd) return send(main.pidfd, signal);
+    if (main.unwatched) return ::kill(main.pid, signal) == 0;
+    return main.slot != nullptr && impl_->taken_over->signal(*main.slot, signal);
 }
 
 void Children::forget_main(core::UnitId unit, core::RunId run) {

@@ -239,15 +239,19 @@ void Custodian::post(const Packet& packet, std::size_t bytes, std::span<const in
     flush();
     if (waiting_.empty() && send(text, fds) != Sent::later) return;
     Parcel parcel{{text.begin(), text.end()}, {}};
-    bool is_lost = waiting_.size() >= most_waiting;
-    for (std::size_t i = 0; i < fds.size() && !is_lost; ++i) {
+    int lost_for = waiting_.size() >= most_waiting ? EAGAIN : 0;
+    for (std::size_t i = 0; i < fds.size() && lost_for == 0; ++i) {
         parcel.fds.emplace_back(::fcntl(fds[i], F_DUPFD_CLOEXEC, 10));
-        is_lost = !parcel.fds.back();
+        if (!parcel.fds.back()) lost_for = errno;
     }
-    if (!is_lost) {
+    if (lost_for == 0) {
         waiting_.push_back(std::move(parcel));
     } else if (!std::exchange(has_lost_, true)) {
-        log::error("the keeper does not read: not all that should outlive this process does");
+        log::error("{}: not all that should outlive this process does",
+                   lost_for == EAGAIN
+                       ? "the keeper does not read"
+                       : fmt::format("cannot have the keeper wait for a descriptor: {}",
+                                     std::strerror(lost_for)));
     }
 }
 
@@ -306,7 +310,7 @@ bool Custodian::receive(std::map<std::uint64_t, posix::Fd>& into) {
     Packet packet{};
     Envelope envelope{&packet, sizeof packet};
     const ssize_t got = ::recvmsg(socket_.get(), &envelope, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (got == -1 && (errno == EAGAIN || errno == EINTR)) return true;
+    if (got == -1 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM)) return true;
     auto fds = got > 0 ? envelope.unpack() : std::vector<posix::Fd>{};
     if (got < static_cast<ssize_t>(head) || packet.type != Message::fds) {
         if (got > 0 && packet.type == Message::fds_end) return false;

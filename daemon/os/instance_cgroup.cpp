@@ -95,6 +95,9 @@ InstanceCgroup InstanceCgroup::make(const std::string& instance) {
                                            "keep a descriptor of the cgroup")};
     } catch (const std::system_error& e) {
         remove_cgroup(made.parent_.get(), made.name_);
+        const int error = e.code().value();
+        if (error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO)
+            log::warn("cannot {}: units are held by process groups", e.what());
         return none(std::string{"cannot "} + e.what());
     }
     if (::faccessat(made.dir_.get(), "cgroup.procs", W_OK, 0) == -1) {

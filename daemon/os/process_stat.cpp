@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 
@@ -44,15 +45,22 @@ std::optional<ProcessStat> parse_process_stat(std::string_view text) {
     return stat;
 }
 
+bool is_no_process(int error) noexcept {
+    return error == ENOENT || error == ESRCH;
+}
+
 std::optional<ProcessStat> read_process_stat(pid_t pid) {
+    constexpr int attempts = 3;
     std::array<char, 32> path;
     ::snprintf(path.data(), path.size(), "/proc/%d/stat", pid);
-    const posix::Fd file{::open(path.data(), O_RDONLY | O_CLOEXEC)};
-    if (!file) return std::nullopt;
-    std::array<char, 1024> buffer;
-    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
-    if (got <= 0) return std::nullopt;
-    return parse_process_stat({buffer.data(), static_cast<std::size_t>(got)});
+    for (int left = attempts;; --left) {
+        std::array<char, 1024> buffer;
+        const posix::Fd file{::open(path.data(), O_RDONLY | O_CLOEXEC)};
+        const ssize_t got = file ? ::read(file.get(), buffer.data(), buffer.size()) : -1;
+        if (got >= 0) errno = ESRCH;  // what the reason is if that tells nothing
+        if (got >= 0) return parse_process_stat({buffer.data(), static_cast<std::size_t>(got)});
+        if (is_no_process(errno) || left == 1) return std::nullopt;
+    }
 }
 
 }  // namespace reeve::os

@@ -21,7 +21,9 @@ struct ProcessStat {
 
 // The text of /proc/PID/stat. Its second field is chosen by the process and may hold anything.
 std::optional<ProcessStat> parse_process_stat(std::string_view text);
-// nullopt: no such process.
+// nullopt: errno says why. What passes at once (EINTR …) is tried again.
 std::optional<ProcessStat> read_process_stat(pid_t pid);
+// Is it the errno of a file in /proc that is not there, because its process is not?
+bool is_no_process(int error) noexcept;
 
 }  // namespace reeve::os

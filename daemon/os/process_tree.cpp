@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <map>
 #include <memory>
 
 #include "daemon/os/cgroup_place.hpp"
 #include "daemon/os/proc_file.hpp"
+#include "daemon/os/process_stat.hpp"
 #include "hal/posix/fd.hpp"
 
 namespace reeve::os {
@@ -140,7 +142,8 @@ bool is_in_exec(pid_t pid) {
 }
 
 bool in_cgroup(pid_t pid, std::string_view path) {
-    const auto text = read_whole(proc(pid, "/cgroup"));
+    auto text = read_whole(proc(pid, "/cgroup"));
+    if (!text && !is_no_process(errno)) text = read_whole(proc(pid, "/cgroup"));  // a second try
     if (!text) return false;
     const auto own = v2_path(*text);
     return own.substr(0, path.size()) == path &&

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -43,6 +44,7 @@ struct TakenOver::Impl {
     struct Entry {
         posix::Fd pidfd;       // none: there were too few descriptors, or it has ended
         bool started = false;  // told to have become its program
+        bool unsure = false;   // it could not be seen whether it is the one
         std::optional<core::TimePoint> ended_at;  // seen to have ended
     };
 
@@ -54,6 +56,7 @@ struct TakenOver::Impl {
     posix::SourcePtr timer;
     std::chrono::nanoseconds wait{};
     bool looking = false;
+    bool told_unwatched = false;
 
     Impl(Loop& on, Slots& in, Tell to) : loop{on}, slots{in}, tell{std::move(to)} {
         sd_event_source* source = nullptr;
@@ -109,9 +112,10 @@ struct TakenOver::Impl {
     }
 
     void look_at_living(state::Slot& slot, Entry& entry) {
+        if (entry.unsure && !is_still_it(slot, entry)) return look_soon(slot);
         const bool begins = !entry.started && has_executed(slot);
         entry.started = entry.started || begins;
-        if (!entry.started || !entry.pidfd) look_soon(slot);
+        if (!entry.started || !entry.pidfd || entry.unsure) look_soon(slot);
         if (begins) tell.executed(slot);
     }
 
@@ -139,7 +143,7 @@ struct TakenOver::Impl {
     // It waits to be reaped by the keeper, who stores before.
     [[nodiscard]] bool is_the_keepers(pid_t pid) const {
         const auto stat = read_process_stat(pid);
-        if (!stat) return !has_proc();
+        if (!stat) return !is_no_process(errno) || !has_proc();
         return stat->ended() && static_cast<std::uint32_t>(stat->parent) == keeper();
     }
     [[nodiscard]] std::uint32_t keeper() const { return slots.header().keeper_pid; }
@@ -179,12 +183,29 @@ struct TakenOver::Impl {
     bool open(state::Slot& slot, Entry& entry) {
         const pid_t pid = pid_in(slot);
         entry.pidfd = posix::Fd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
-        if (!entry.pidfd && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) return true;
+        if (!entry.pidfd && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+            if (!std::exchange(told_unwatched, true))
+                log::warn("cannot watch process {}: {}; tried again until it can be", pid,
+                          std::strerror(errno));
+            return true;
+        }
+        told_unwatched = false;
         if (entry.pidfd && !is_readable(entry.pidfd.get())) {
             watch(slot, entry);
             return true;
         }
         entry.pidfd = {};
+        entry.ended_at = Loop::now();
+        return false;
+    }
+
+    // Of one that could not be looked at. False: it is not, and counts as ended.
+    bool is_still_it(state::Slot& slot, Entry& entry) {
+        const auto stat = read_process_stat(pid_in(slot));
+        if (!stat && !is_no_process(errno)) return true;
+        entry.unsure = false;
+        if (stat && stat->start_time == slot.start_time) return true;
+        unwatch(entry);
         entry.ended_at = Loop::now();
         return false;
     }
@@ -204,7 +225,10 @@ struct TakenOver::Impl {
         if (exit_in(slot) != 0) return Found::ended;
         if (!open(slot, entry)) return exit_in(slot) != 0 ? Found::ended : Found::ending;
         const auto stat = read_process_stat(pid_in(slot));
-        if (!stat && !has_proc()) return entry.started ? Found::running : Found::before_exec;
+        if (!stat && (!is_no_process(errno) || !has_proc())) {
+            entry.unsure = slot.start_time != 0 && has_proc();
+            return entry.started ? Found::running : Found::before_exec;
+        }
         if (!stat || !is_it(slot, *stat, belongs)) {
             unwatch(entry);
             entry.ended_at = Loop::now();
@@ -229,7 +253,8 @@ TakenOver::Found TakenOver::add(state::Slot& slot, bool started,
     entry = {};
     entry.started = started || slot.use == state::Use::main;
     const Found found = impl_->find(slot, entry, belongs);
-    if (found != Found::running || !entry.started || !entry.pidfd) impl_->look_soon(slot);
+    if (found != Found::running || !entry.started || !entry.pidfd || entry.unsure)
+        impl_->look_soon(slot);
     return found;
 }
 
