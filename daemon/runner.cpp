@@ -22,6 +22,7 @@ units::LoadOptions load_options(const Options& options, const Settings& settings
     units::LoadOptions out;
     for (const auto& folder : options.unit_path) out.folders.emplace_back(folder);
     out.host = units::this_host();
+    for (const std::string& problem : out.host.problems) log::warn("{}", problem);
     if (options.private_runtime) out.host.runtime_directory = options.runtime_dir;
     out.start_timeout = settings.start_timeout;
     out.stop_timeout = settings.stop_timeout;
@@ -171,9 +172,9 @@ void Runner::open_bus() {
         record_of_requests()};
     if (const auto there = kept_.find(key); there != kept_.end())
         options.listening = there->second.release();
-    const bool is_new = options.listening == -1;
+    const int given = options.listening;  // refused if its file is gone
     bus_ = std::make_unique<bus::Bus>(loop_.get(), *this, options);
-    if (custodian_ && is_new) custodian_->keep(key, bus_->listening());
+    if (custodian_ && bus_->listening() != given) custodian_->keep(key, bus_->listening());
 }
 
 Runner::~Runner() = default;

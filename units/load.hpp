@@ -15,12 +15,13 @@ namespace reeve::units {
 
 // Values of the specifiers that depend on the machine and the manager (%H %t %b %m %u %h …).
 struct Host {
-    std::string host_name;          // %H
-    std::string runtime_directory;  // %t: "/run" or $XDG_RUNTIME_DIR
-    std::string boot_id;            // %b, 32 hex
-    std::string machine_id;         // %m, 32 hex
-    std::string user_name;          // %u: whom the manager runs as, whatever `user` says
-    std::string home;               // %h: of the same
+    std::string host_name;              // %H
+    std::string runtime_directory;      // %t: "/run" or $XDG_RUNTIME_DIR
+    std::string boot_id;                // %b, 32 hex
+    std::string machine_id;             // %m, 32 hex
+    std::string user_name;              // %u: whom the manager runs as, whatever `user` says
+    std::string home;                   // %h: of the same
+    std::vector<std::string> problems;  // what could not be found out, and is empty here
     std::string path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 };
 Host this_host();  // reads /etc/hostname, /proc/sys/kernel/random/boot_id, … no NSS

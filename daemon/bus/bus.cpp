@@ -38,6 +38,7 @@ struct Bus::Impl {
                  "signals of the bus");
         turn.reset(made);
         check_sd(sd_event_source_set_enabled(made, SD_EVENT_OFF), "signals of the bus");
+        private_socket.keep(false);
     }
 
     static int on_turn(sd_event_source*, std::uint64_t, void* self) noexcept {
@@ -174,7 +175,7 @@ int Bus::listening() const noexcept {
 }
 
 void Bus::keep_socket() noexcept {
-    impl_->private_socket.keep();
+    impl_->private_socket.keep(true);
 }
 
 Bus::Stats Bus::stats() const noexcept {

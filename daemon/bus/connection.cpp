@@ -1,5 +1,10 @@
 #include "daemon/bus/connection.hpp"
 
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
 #include "daemon/bus/refusal.hpp"
 #include "hal/posix/log.hpp"
 
@@ -13,16 +18,25 @@ constexpr std::size_t descriptions_limit = 16'384;  // about 16 MiB
 
 }  // namespace
 
+void check_sent(sd_bus_message* message, int result) noexcept {
+    const bool gone = result == -ENOTCONN || result == -ECONNRESET || result == -EPIPE;
+    if (result >= 0 || gone) return;
+    log::warn("bus: cannot send to a client: {}; hangs up, so that it asks again",
+              std::strerror(-result));
+    if (sd_bus* const bus = sd_bus_message_get_bus(message); bus != nullptr)
+        ::shutdown(sd_bus_get_fd(bus), SHUT_RDWR);
+}
+
 void refuse(sd_bus_message* message, const char* name, const char* text) noexcept {
     sd_bus_error error{};
     sd_bus_error_set(&error, name, text);
-    sd_bus_reply_method_error(message, &error);
+    check_sent(message, sd_bus_reply_method_error(message, &error));
     sd_bus_error_free(&error);
 }
 
 void Connection::send(sd_bus_message* message, std::size_t descriptions) noexcept {
     if (!bus_) return;
-    sd_bus_send(bus_.get(), message, nullptr);  // fails when the other end has gone: its loss
+    check_sent(message, sd_bus_send(bus_.get(), message, nullptr));
     descriptions_waiting_ += descriptions;
 }
 
@@ -65,7 +79,7 @@ void Connection::run(sd_bus_message* message, Handler handler, const Credentials
     } catch (const std::system_error& e) {
         sd_bus_error error{};
         sd_bus_error_set_errnof(&error, e.code().value(), "%s", e.what());
-        sd_bus_reply_method_error(message, &error);
+        check_sent(message, sd_bus_reply_method_error(message, &error));
         sd_bus_error_free(&error);
     } catch (const std::exception& e) {
         log::error("bus: {}: {}", sd_bus_message_get_member(message), e.what());

@@ -96,7 +96,7 @@ void plan(Call& call) {
     const std::shared_ptr<sd_bus_message> message{sd_bus_message_ref(call.message),
                                                   sd_bus_message_unref};
     call.context.backend.plan(wanted, [message](const std::string& json) {
-        sd_bus_reply_method_return(message.get(), "s", json.c_str());
+        check_sent(message.get(), sd_bus_reply_method_return(message.get(), "s", json.c_str()));
     });
 }
 
@@ -119,10 +119,12 @@ void logs(Call& call) {
     check_may_read_logs(call, query.units);
     const posix::Fd log = call.context.backend.logs(query);
     const posix::MessagePtr reply = new_reply(call.message);
-    if (sd_bus_message_append(reply.get(), "h", log.get()) < 0) {
+    const int appended = sd_bus_message_append(reply.get(), "h", log.get());
+    if (appended == -EOPNOTSUPP) {
         throw Refusal{api::error::not_supported,
                       "this connection passes no descriptors; use the private socket"};
     }
+    posix::check_sd(appended, "pass on the descriptor of a log");
     call.connection.send(reply.get());
 }
 

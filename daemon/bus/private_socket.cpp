@@ -83,11 +83,13 @@ posix::Fd listening_socket(posix::Fd given, const std::string& path, mode_t mode
 
 }  // namespace
 
+// One that was given is not unlinked before all is well with us: whoever gave it has it yet.
 PrivateSocket::PrivateSocket(sd_event* loop, Context& context, std::string path, mode_t mode,
                              posix::Fd listening)
     : loop_{loop},
       context_{context},
       path_{std::move(path)},
+      keeps_{static_cast<bool>(listening)},
       socket_{listening_socket(std::move(listening), path_, mode)},
       spare_{::open("/dev/null", O_RDONLY | O_CLOEXEC)} {
     check_sd(sd_id128_randomize(&server_id_), "random id");

@@ -24,7 +24,7 @@ public:
     [[nodiscard]] bool anyone_listens() const noexcept;
     [[nodiscard]] std::size_t listeners() const noexcept;
     [[nodiscard]] int listening() const noexcept { return socket_.get(); }
-    void keep() noexcept { keeps_ = true; }  // the file stays behind
+    void keep(bool keeps) noexcept { keeps_ = keeps; }  // the file stays behind
     [[nodiscard]] std::size_t clients() const noexcept { return peers_.size(); }
 
 private:
@@ -39,12 +39,12 @@ private:
     sd_event* loop_;
     Context& context_;
     std::string path_;
+    bool keeps_;
     sd_id128_t server_id_{};
     posix::Fd socket_;
     posix::Fd spare_;  // given up for a moment when descriptors have run out
     std::list<Peer> peers_;
     std::uint64_t last_id_ = 0;
-    bool keeps_ = false;
     bool is_short_ = false;  // the last client was not let in; said once
     posix::SourcePtr incoming_, pause_, reaper_;
 };

@@ -21,6 +21,10 @@ private:
 };
 
 // Answers the call with an error; in connection.cpp.
+// After sending `message`, what came of it. One that could not be sent (no memory) is lost, and
+// somebody waits for it: the connection ends, so that the other side asks again.
+void check_sent(sd_bus_message* message, int result) noexcept;
+
 void refuse(sd_bus_message* call, const char* name, const char* text) noexcept;
 
 }  // namespace reeve::bus

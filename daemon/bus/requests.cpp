@@ -106,7 +106,7 @@ void reply(sd_bus_message* call, const Subject& subject, const Outcome& outcome)
     }
     const posix::MessagePtr message = new_reply(call);
     append_outcome(message.get(), subject, outcome);
-    sd_bus_send(nullptr, message.get(), nullptr);  // fails when the caller has gone: its loss
+    check_sent(message.get(), sd_bus_send(nullptr, message.get(), nullptr));
 }
 
 Requests::Waiter Requests::waiter_of(Call& call) {

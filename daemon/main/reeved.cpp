@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -70,17 +71,26 @@ int manage(reeve::Options options) {
     for (const auto& problem : problems) reeve::log::error("{}", to_string(problem));
     if (!settings.unit_path.empty()) options.unit_path = settings.unit_path;
 
-    reeve::ConsoleLog console{STDERR_FILENO};
-    reeve::log::set_sink(
-        [&console](reeve::log::Level, std::string_view line) { console.write(line); });
+    const bool has_successor = custodian != nullptr;
     int code = could_not_start;
-    try {
-        reeve::Runner runner{std::move(options), settings, std::move(custodian), began};
-        code = runner.run();
-    } catch (const std::exception& e) {
-        reeve::log::error("cannot go on: {}", e.what());
+    {
+        reeve::ConsoleLog console{STDERR_FILENO};
+        reeve::log::set_sink(
+            [&console](reeve::log::Level, std::string_view line) { console.write(line); });
+        std::unique_ptr<reeve::Runner> runner;
+        try {
+            runner = std::make_unique<reeve::Runner>(std::move(options), settings,
+                                                     std::move(custodian), began);
+            code = runner->run();
+            runner.reset();
+        } catch (const std::exception& e) {
+            reeve::log::error("cannot go on: {}", e.what());
+            // Its sockets and folders are what the next one goes on with.
+            if (has_successor) (void)runner.release();
+        }
+        reeve::log::set_sink([](reeve::log::Level, std::string_view) {});
     }
-    reeve::log::set_sink([](reeve::log::Level, std::string_view) {});
+    if (code == could_not_start && has_successor) ::_exit(code);  // past what was released
     return code;
 }
 

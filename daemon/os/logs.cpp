@@ -106,6 +106,7 @@ struct Logs::Impl : std::enable_shared_from_this<Logs::Impl> {
     std::unique_ptr<LogWriter> writer;
     posix::Fd null;
     std::uint64_t memory = 0, taken = 0, discarded = 0;
+    bool told_without_ring = false;
 };
 
 // ── rings and their files ──────────────────────────────────────────────────────────────────────
@@ -191,8 +192,9 @@ void Logs::Impl::watch(Channel& channel, posix::Fd pipe, std::uint64_t run, LogS
                        bool kept) {
     const Source& source =
         channel.sources.emplace_back(Source{channel, std::move(pipe), run, stream, kept});
-    loop.watch(source.pipe.get(), EPOLLIN,
-               [this, &source](std::uint32_t events) { readable(source, events); });
+    loop.watch(
+        source.pipe.get(), EPOLLIN,
+        [this, &source](std::uint32_t events) { readable(source, events); }, "log pipe");
 }
 
 // Of a run in progress, whose read end was adopted. The child's is a blocking one; so is this.
@@ -236,9 +238,13 @@ std::uint64_t Logs::Impl::take(const Source& source, std::uint64_t most) {
     Channel& channel = source.channel;
     try {
         make_ring(channel);
-    } catch (const std::system_error&) {  // no descriptor for it: the writer must not wait
+    } catch (const std::system_error& e) {  // no descriptor for it: the writer must not wait
+        if (!std::exchange(told_without_ring, true))
+            log::warn("log of {}: cannot {}; what is said meanwhile is dropped", channel.name,
+                      e.what());
         return discard(source, most);
     }
+    told_without_ring = false;
     const LogRing::Stamp stamp{log_clock(), source.run, source.stream};
     std::uint64_t sum = 0;
     booked(*channel.ring, [&] {

@@ -18,6 +18,7 @@
 #include "daemon/os/path_walk.hpp"
 #include "daemon/os/worker.hpp"
 #include "hal/posix/fd.hpp"
+#include "hal/posix/log.hpp"
 
 namespace reeve::os {
 
@@ -52,6 +53,9 @@ struct PathEvents::Impl : std::enable_shared_from_this<PathEvents::Impl> {
     void take_steps(std::uint32_t id, Watched& watched, std::vector<PathStep> steps);
     void drop_unused();
     void read();
+    void watch_mounts();
+    bool try_to_watch_mounts();
+    void look_again_at_unwatched();
     void mark(const inotify_event& event, std::string_view name);
     void mark_all();
 
@@ -59,6 +63,7 @@ struct PathEvents::Impl : std::enable_shared_from_this<PathEvents::Impl> {
     std::shared_ptr<PathWalks> walks;
     posix::Fd mounts;
     std::map<std::uint32_t, Watched> watches;
+    std::set<std::uint32_t> unwatched;  // some folder on their way: walked again and again
     std::map<PathStep, std::set<std::uint32_t>> users;    // which paths go through a step
     std::set<int> folders;                                // watched
     std::map<WalkId, std::set<std::uint32_t>> under_way;  // and who waits behind each
@@ -74,9 +79,23 @@ void PathEvents::Impl::open() {
     worker.emplace(loop);
     loop.watch(
         walks->inotify(), EPOLLIN, [this](std::uint32_t) { read(); }, "changes of paths");
-    // Mounting over a folder is no event of inotify. Readable always: told on each change alone.
+    watch_mounts();
+}
+
+void PathEvents::Impl::watch_mounts() {
+    if (try_to_watch_mounts() || errno == ENOENT) return;
+    log::warn("cannot watch /proc/self/mountinfo: {}; tried again until it can be",
+              std::strerror(errno));
+    loop.try_again([weak = weak_from_this()] {
+        const auto impl = weak.lock();
+        return !impl || impl->try_to_watch_mounts();
+    });
+}
+
+// Mounting over a folder is no event of inotify. Readable always: told on each change alone.
+bool PathEvents::Impl::try_to_watch_mounts() {
     mounts = posix::Fd{::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)};
-    if (!mounts) return;
+    if (!mounts) return false;
     loop.watch(
         mounts.get(), EPOLLIN | EPOLLET,
         [this](std::uint32_t) {
@@ -84,6 +103,7 @@ void PathEvents::Impl::open() {
             start_due();
         },
         "mounts");
+    return true;
 }
 
 void PathEvents::Impl::close() {
@@ -127,6 +147,10 @@ void PathEvents::Impl::done(std::uint32_t id, Errand& errand) {
         Watched& watched = found->second;
         watched.walking = false;
         take_steps(id, watched, std::move(errand.walk.steps));
+        if (!errand.walk.unwatched)
+            unwatched.erase(id);
+        else if (unwatched.insert(id).second && unwatched.size() == 1)
+            look_again_at_unwatched();
         if (errand.walk.behind) {
             const auto hung = under_way.find(*errand.walk.behind);
             if (hung == under_way.end())
@@ -138,6 +162,16 @@ void PathEvents::Impl::done(std::uint32_t id, Errand& errand) {
     drop_unused();
     start_due();
     if (found != watches.end() && errand.tell) errand.tell();
+}
+
+void PathEvents::Impl::look_again_at_unwatched() {
+    loop.try_again([weak = weak_from_this()] {
+        const auto impl = weak.lock();
+        if (!impl) return true;
+        for (const std::uint32_t id : impl->unwatched) impl->watches.at(id).due = true;
+        impl->start_due();
+        return impl->unwatched.empty();
+    });
 }
 
 void PathEvents::Impl::take_steps(std::uint32_t id, Watched& watched, std::vector<PathStep> steps) {
@@ -229,6 +263,7 @@ void PathEvents::unwatch(Watch watch) {
     const auto found = impl_->watches.find(static_cast<std::uint32_t>(watch));
     if (found == impl_->watches.end()) return;
     impl_->take_steps(found->first, found->second, {});
+    impl_->unwatched.erase(found->first);
     impl_->watches.erase(found);
     impl_->drop_unused();
 }

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <climits>
+#include <cstring>
 #include <utility>
 
 #include "daemon/os/loop.hpp"
@@ -85,18 +86,22 @@ void PathWalks::leave(WalkId walk) {
     if (waiting_ > 0) moved_.notify_all();
 }
 
-// -1: it cannot be watched; no right to read it, or the user's watches are used up.
-int PathWalks::watch_folder(const std::string& folder, bool contents) {
+// -1: it cannot be watched; no right to read it, or the walk is to be made again.
+int PathWalks::watch_folder(PathWalk& walk, const std::string& folder, bool contents) {
     const std::uint32_t mask = contents ? contents_too : names;
     const int number = ::inotify_add_watch(inotify_.get(), folder.c_str(), mask | IN_MASK_ADD);
-    if (number >= 0 || errno != ENOSPC) return number;
-    const std::lock_guard lock{mutex_};
-    if (!std::exchange(complained_, true))
-        log::warn(
-            "cannot watch {}: fs.inotify.max_user_watches is used up; changes of paths may "
-            "go unseen",
-            folder);
+    if (number >= 0 || (errno != ENOSPC && errno != ENOMEM)) return number;
+    walk.unwatched = true;
+    complain(folder, errno);
     return number;
+}
+
+void PathWalks::complain(const std::string& folder, int error) {
+    const std::lock_guard lock{mutex_};
+    if (std::exchange(complained_, error) == error) return;
+    log::warn("cannot watch {}: {}{}; changes of paths are looked for once a second", folder,
+              std::strerror(error),
+              error == ENOSPC ? " (fs.inotify.max_user_watches is used up)" : "");
 }
 
 // The folder is watched before the name in it is looked at, so that no change falls in between.
@@ -112,7 +117,7 @@ bool PathWalks::step(PathWalk& walk, std::string& folder, std::string& rest, int
     const bool last = rest.find_first_not_of('/') == rest.npos;
     const std::string place = folder.empty() ? "/" : folder;
     if (!enter(walk, place)) return false;
-    const int number = watch_folder(place, walk.contents && last);
+    const int number = watch_folder(walk, place, walk.contents && last);
     if (number >= 0) walk.steps.push_back({number, name});
     const std::string here = folder + "/" + name;
     if (!enter(walk, here)) return false;

@@ -30,6 +30,7 @@ struct PathWalk {
     bool contents = false;  // what is written to the file is watched too
     // What it came by; also where it did not come to the end.
     std::vector<PathStep> steps;
+    bool unwatched = false;  // for want of memory, or of watches, some folder on the way is not
     std::optional<WalkId> behind;  // this one hangs at a place that it had to pass
 };
 
@@ -54,7 +55,8 @@ private:
     bool enter(PathWalk& walk, const std::string& place);
     void leave(WalkId walk);
     Standings::iterator find_other(WalkId walk, const std::string& place);
-    int watch_folder(const std::string& folder, bool contents);
+    int watch_folder(PathWalk& walk, const std::string& folder, bool contents);
+    void complain(const std::string& folder, int error);
     bool step(PathWalk& walk, std::string& folder, std::string& rest, int& links);
 
     posix::Fd inotify_;
@@ -62,7 +64,7 @@ private:
     std::condition_variable moved_;
     Standings standings_;   // guarded by mutex_, as is all below
     unsigned waiting_ = 0;  // for another to move on
-    bool complained_ = false;
+    int complained_ = 0;    // of this error
 };
 
 }  // namespace reeve::os
