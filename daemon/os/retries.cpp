@@ -18,7 +18,7 @@ constexpr std::uint64_t accuracy = 10'000;  // µs
 
 }  // namespace
 
-Retries::Retries(sd_event* loop) : loop_{loop} {
+Retries::Retries(sd_event* loop) {
     sd_event_source* source = nullptr;
     check_sd(sd_event_add_time(
                  loop, &source, CLOCK_MONOTONIC, UINT64_MAX, accuracy,

@@ -26,7 +26,6 @@ private:
     void arm();
     void ask_all();
 
-    sd_event* loop_;
     posix::SourcePtr timer_;
     std::vector<Attempt> attempts_;
     std::chrono::milliseconds pause_ = first_pause;
