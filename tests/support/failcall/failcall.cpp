@@ -156,6 +156,12 @@ private:
     std::map<pid_t, int> failing_;  // the error to tell at the end of the call
 };
 
+// What the program inherited is its own: who waits for its end is not to wait for ours.
+void close_others(int kept) {
+    ::close_range(3, static_cast<unsigned>(kept) - 1, 0);
+    ::close_range(static_cast<unsigned>(kept) + 1, ~0U, 0);
+}
+
 [[noreturn]] void trace(pid_t program, char** argv, int ready) {
     sigset_t both;
     ::sigemptyset(&both);
@@ -163,6 +169,7 @@ private:
     ::sigaddset(&both, SIGUSR1);
     ::sigprocmask(SIG_BLOCK, &both, nullptr);
     ::setsid();
+    close_others(ready);
     try {
         Tracer tracer{program, argv[1], argv[2]};
         tracer.attach();

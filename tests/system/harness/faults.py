@@ -15,7 +15,9 @@ _TRIED_AGAIN = {"EINTR", "EAGAIN"}  # rightly in silence
 # of the states is what counts.
 _TOLD = {"mkdir", "openat:creat", "open:creat", "bind", "socket", "socketpair", "pipe2", "memfd_create",
          "clone3", "epoll_create1", "eventfd2", "timerfd_create", "inotify_init1",
-         "fcntl:dup", "getdents64", "ftruncate", "accept4"}
+         "fcntl:dup", "getdents64", "ftruncate", "accept4", "inotify_add_watch"}
+# Of calls that others make too, for other ends: those of these functions.
+_TOLD_PLACES = {"epoll_ctl": "hand_to_kernel", "pidfd_open": "::watch_main"}
 # Functions that do without what they could not have, in silence.
 _SILENT_PLACES = ("look_whether_born", "can_bear", "can_be_born_in",  # the usual is assumed
                   "sd_event_source",  # sd-event, at the end of a source
@@ -82,15 +84,13 @@ def errors_of(site):
 def is_told(fault):
     """Has a message to say what failed?"""
     call = fault.site.split("@")[0]
-    if fault.error in _TRIED_AGAIN or not {call, call.split(":")[0]} & _TOLD:
+    if fault.error in _TRIED_AGAIN:
+        return False
+    if call in _TOLD_PLACES:
+        return _TOLD_PLACES[call] in place(fault.site)
+    if not {call, call.split(":")[0]} & _TOLD:
         return False
     return not any(name in place(fault.site) for name in _SILENT_PLACES)
-
-
-def is_open_defect(site):
-    """A watch of a cgroup or a pidfd that is refused leaves its unit in killing for ever: the end
-    is never seen. To be mended in containment and children."""
-    return site.startswith("epoll_ctl") and "Loop::watch" in place(site)
 
 
 class Fault:
@@ -98,7 +98,6 @@ class Fault:
 
     def __init__(self, site, error, call=1):
         self.site, self.error, self.call = site, error, call
-        self.tries = [False, True]  # further ones, when others have kept it from being reached
 
     def __str__(self):
         return f"{self.site} call {self.call}: {self.error} ({place(self.site)})"
@@ -119,28 +118,35 @@ def place(site):
     return " ".join(done.stdout.split())
 
 
-class FaultBoard(Board):
+class _Reports:
+    """What the tracer of a board has written."""
+
+    def _write(self, faults, control):
+        control.write_text("".join(
+            f"{f.site} {getattr(errno, f.error)} {f.call}\n" for f in faults))
+
+    def _lines(self):
+        return self.report.read_text().splitlines() if self.report.exists() else []
+
+    def _said(self, word, since):
+        return [line.split()[1] for line in self._lines()[since:] if line.startswith(word + " ")]
+
+
+class FaultBoard(_Reports, Board):
     """faults: those of the start. Later ones: arm()."""
 
     def __init__(self, faults=(), **options):
         super().__init__(**options)
-        self._control, self._report = self.folder / "control", self.folder / "report"
-        self.wrapper += [os.environ["FAILCALL"], str(self._control), str(self._report)]
+        self.control, self.report = self.folder / "control", self.folder / "report"
+        self.wrapper += [os.environ["FAILCALL"], str(self.control), str(self.report)]
         # LeakSanitizer traces, and a process has one tracer.
         self.environment = {"ASAN_OPTIONS": f"detect_leaks=0:log_path={self.findings}/asan"} | \
             self.environment
-        self._write(faults)
-
-    def _write(self, faults):
-        self._control.write_text("".join(
-            f"{f.site} {getattr(errno, f.error)} {f.call}\n" for f in faults))
-
-    def _lines(self):
-        return self._report.read_text().splitlines() if self._report.exists() else []
+        self._write(faults, self.control)
 
     def arm(self, faults=()):
         """From now on: what was reached is forgotten, these faults wait for their sites."""
-        self._write(faults)
+        self._write(faults, self.control)
         before = self._lines().count("armed")
         tracer = next(int(line.split()[1]) for line in
                       pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines()
@@ -150,8 +156,7 @@ class FaultBoard(Board):
 
     def _since_armed(self, word):
         lines = self._lines()
-        last = max(i for i, line in enumerate(lines) if line == "armed")
-        return [line.split()[1] for line in lines[last:] if line.startswith(word + " ")]
+        return self._said(word, max(i for i, line in enumerate(lines) if line == "armed"))
 
     def reached(self):
         """Sites, in order, since arm() or the start."""
@@ -160,3 +165,36 @@ class FaultBoard(Board):
     def injected(self):
         """Sites of the faults that happened since arm() or the start."""
         return self._since_armed("failed")
+
+
+class SuccessorBoard(_Reports, Board):
+    """Under a keeper. Faults are for the next manager; if it dies of them, the one after has none."""
+
+    def __init__(self):
+        # Each death is the first: the next manager comes at once, and trusts the state.
+        super().__init__(keeper=True, keeper_options=("--deaths", "32", "--settled", "1ms",
+                                                      "--stuck", "1min"))
+        self.next, self.report = self.folder / "next", self.folder / "report"
+        taken, manager = self.folder / "taken", self.folder / "manager"
+        manager.write_text(f"""#!/bin/sh
+mv {self.next} {taken} 2> /dev/null || : > {taken}
+exec {os.environ["FAILCALL"]} {taken} {self.report} {self.environment["REEVE_MANAGER"]} "$@"
+""")
+        manager.chmod(0o755)
+        self.environment |= {
+            "REEVE_MANAGER": str(manager),
+            "ASAN_OPTIONS": f"detect_leaks=0:log_path={self.findings}/asan"}
+        self._mark = 0
+
+    def succeed(self, faults=()):
+        """Kills the manager; its successor meets these faults."""
+        self._write(faults, self.next)
+        self._mark = len(self._lines())
+        self.kill_manager()
+
+    def reached(self):
+        """Sites, in order, since succeed()."""
+        return self._said("site", self._mark)
+
+    def injected(self):
+        return self._said("failed", self._mark)
