@@ -202,6 +202,7 @@ std::set<core::UnitId> Runs::adopt_processes() {
 bool Runs::adopt_process(Live& live, state::Slot& slot) {
     const core::UnitId unit{slot.unit};
     const auto belongs = [&](pid_t pid) { return containment_.contains(unit, live.run, pid); };
+    containment_.adopted(unit, live.run, mark_of(live.run), os::pid_in(slot));
     if (slot.use == state::Use::main) {
         if (live.main_found)
             keep_hold(live, slot, children_.adopt(slot, true, belongs));

@@ -128,6 +128,12 @@ int Containment::adopt(core::UnitId unit, std::string_view name, core::RunId run
     return entry.cgroup.get();
 }
 
+void Containment::adopted(core::UnitId unit, core::RunId run, std::string_view mark, pid_t pid) {
+    impl_->defer([m = impl_.get(), unit, run, mark = std::string{mark}, pid] {
+        m->look_where(unit, run, mark, pid);
+    });
+}
+
 void Containment::adopt_rest(const std::vector<std::pair<core::UnitId, std::string>>& units) {
     Impl& m = *impl_;
     if (!m.instance) return;

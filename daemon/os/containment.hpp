@@ -36,6 +36,10 @@ public:
     // The same for a run that a manager before us entered: its folder as it is, thawed. Without
     // cgroups its processes are found by their mark, and those that joined().
     int adopt(core::UnitId unit, std::string_view name, core::RunId run, std::string_view mark);
+    // This process of it lives. One that the manager before us started without a cgroup, as it
+    // could not make one, is not in the folder that is there: then the run is held as without
+    // cgroups. Seen soon.
+    void adopted(core::UnitId unit, core::RunId run, std::string_view mark, pid_t pid);
     // After the last adopt(): what is in other folders of these units counts as left behind by
     // earlier runs, whose number may not be known (0); empty folders are removed.
     void adopt_rest(const std::vector<std::pair<core::UnitId, std::string>>& units);

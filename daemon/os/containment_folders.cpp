@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "daemon/os/containment_impl.hpp"
+#include "daemon/os/process_stat.hpp"
 #include "hal/posix/log.hpp"
 
 namespace reeve::os {
@@ -64,6 +65,23 @@ void Containment::Impl::find_cgroup(core::UnitId id, Unit& unit, const std::stri
     } catch (const std::system_error& e) {
         log::warn("cannot {}: its processes are told by their mark", e.what());
     }
+}
+
+void Containment::Impl::look_where(core::UnitId id, core::RunId run, const std::string& mark,
+                                   pid_t pid) {
+    Unit* const unit = find(id, run);
+    if (unit == nullptr || !unit->cgroup || unit->cgroup.read_events().populated) return;
+    const auto stat = read_process_stat(pid);
+    if (!stat || stat->ended()) return;
+    log::warn("process {} is not in cgroup {}: its unit is held by process groups", pid,
+              unit->cgroup.name());
+    const bool watched = unit->watched;
+    close_watch(*unit);
+    unit->former = std::exchange(unit->cgroup, {});
+    tracker.add({id, run}, mark, 0);
+    tracker.remember({id, run}, pid);
+    unit->watched = watched;
+    if (watched) look_later();
 }
 
 std::vector<std::string> Containment::Impl::folders() const {

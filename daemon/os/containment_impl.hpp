@@ -27,6 +27,7 @@ struct Containment::Impl {
         core::RunId run{};
         CgroupDir cgroup;                                  // none: process groups
         std::optional<std::uint64_t> oom_kills_before{0};  // none: noted at the folder
+        CgroupDir former;      // it is not in there; whoever took its descriptor may have it yet
         bool watched = false;  // somebody waits to hear that it is empty
         bool entered = false;  // false: idle, kept for the next run
         bool killed = false;   // cgroup.kill was written to it
@@ -85,6 +86,7 @@ struct Containment::Impl {
     [[nodiscard]] std::string path_of(const Unit& unit) const;
     void open_cgroup(Unit& unit, const std::string& name, core::RunId run);
     void find_cgroup(core::UnitId id, Unit& unit, const std::string& name, core::RunId run);
+    void look_where(core::UnitId id, core::RunId run, const std::string& mark, pid_t pid);
     [[nodiscard]] std::vector<std::string> folders() const;  // of units and earlier runs, in ours
     [[nodiscard]] std::unordered_set<std::string> held() const;
     bool hold_left(const Key& key, const std::string& folder);  // false: not now

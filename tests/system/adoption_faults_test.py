@@ -1,5 +1,6 @@
 # ctest: label=system timeout=150
 """Each system call of a manager that takes over from a killed one fails once: no service notices."""
+import sys
 import unittest
 
 from harness import main, needs_root, wait_until
@@ -62,6 +63,9 @@ class AdoptionFaults(FaultTest):
                            lambda: f"leaked: {kinds_of_descriptors(board) - held}", deadline=10)
                 self.check_told(faults, injected, lambda: board.log()[mark:])
             except Exception:
+                print(f"--- happened: {board.injected()}\n" + "\n".join(
+                    line for line in board.log()[mark:].splitlines()
+                    if "crashes" not in line), file=sys.stderr)
                 self.drop(board)
                 story = None
                 raise

@@ -1,12 +1,13 @@
 """The base of tests that make system calls fail, several at a time; with REEVE_LONG one at a time, at
 three occurrences of each site, with each error that the call can give."""
+import errno
 import subprocess
 
 import dbus
 
 from .case import LONG, BoardTest, scaled
 from .fault_story import Story
-from .faults import Fault, errors_of, is_told
+from .faults import Fault, errors_of, is_told, silences
 from .waiting import wait_until
 
 LOG_FAILED = "*** LOG ERROR"  # what was to be said is lost with it
@@ -35,14 +36,16 @@ class FaultTest(BoardTest):
         return faults
 
     def group_of(self, faults):
-        """The next few faults, of which those that are told have different messages."""
+        """The next few faults, of which those that are told have different messages; and none of
+        them is about the log, where these would be lost."""
         group, told = [], set()
         for fault in faults:
             if len(group) == TOGETHER:
                 break
-            if is_told(fault) and fault.error in told:
+            if (is_told(fault) and fault.error in told) or (told and silences(fault)):
                 continue
             told |= {fault.error} if is_told(fault) else set()
+            told |= set(dir(errno)) if silences(fault) else set()
             group.append(fault)
         return group
 

@@ -93,6 +93,11 @@ def is_told(fault):
     return not any(name in place(fault.site) for name in _SILENT_PLACES)
 
 
+def silences(fault):
+    """May what is to be said be lost with this call?"""
+    return fault.site.startswith(("write:file", "clone3"))
+
+
 class Fault:
     """The `call`-th call at `site` fails with `error` (a name)."""
 
