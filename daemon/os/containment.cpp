@@ -180,6 +180,7 @@ void Containment::leave(core::UnitId unit) {
     m.close_watch(found->second);
     m.tracker.remove({unit, found->second.run});
     found->second.entered = false;
+    found->second.former = {};
     if (std::exchange(found->second.killed, false)) m.remove_folder(found->second);
     m.idle.push_back(unit);
     if (m.idle.size() <= idle_kept) return;
