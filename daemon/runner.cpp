@@ -496,6 +496,7 @@ posix::Fd Runner::logs(const bus::LogQuery& query) {
     out.lines = query.lines;
     out.run = core::RunId{query.run};
     out.follow = query.follow;
+    out.resume = {query.after, query.since};
     return logs_.read(out);
 }
 

@@ -8,6 +8,7 @@
 #include "ctl/commands/verbs.hpp"
 #include "ctl/json.hpp"
 #include "ctl/log_files.hpp"
+#include "ctl/log_follow.hpp"
 #include "ctl/log_line.hpp"
 #include "hal/posix/check.hpp"
 
@@ -17,8 +18,17 @@ namespace {
 
 constexpr std::uint64_t lines_before_following = 10;
 
-// Copies to standard output as it comes, whole lines as JSON where that is asked.
-void copy(Context& context, int fd) {
+void show(Context& context, std::string_view line, std::string& out) {
+    if (context.json())
+        out += to_json(log_line(line));
+    else
+        out += line;
+    out += '\n';
+}
+
+// Copies to standard output as it comes, whole lines. What is left of a line at the end is shown
+// when nobody comes back for the rest.
+void copy(Context& context, int fd, LogFollow* follow) {
     std::string held;
     char buffer[65536];
     for (;;) {
@@ -26,23 +36,52 @@ void copy(Context& context, int fd) {
         if (got == 0) break;
         if (got == -1 && errno == EINTR) continue;
         posix::check(got, "read the log");
-        const std::string_view text{buffer, static_cast<std::size_t>(got)};
-        if (!context.json()) {
-            write_all(STDOUT_FILENO, text, "write to standard output");
-            continue;
-        }
-        held += text;
+        held.append(buffer, static_cast<std::size_t>(got));
         std::string out;
         std::size_t begin = 0;
         for (auto end = held.find('\n'); end != std::string::npos; end = held.find('\n', begin)) {
-            out += to_json(log_line(std::string_view{held}.substr(begin, end - begin))) + "\n";
+            const auto line = std::string_view{held}.substr(begin, end - begin);
+            show(context, line, out);
+            if (follow != nullptr) follow->shown(line);
             begin = end + 1;
         }
         held.erase(0, begin);
         write_all(STDOUT_FILENO, out, "write to standard output");
     }
-    if (!held.empty()) {
-        write_all(STDOUT_FILENO, to_json(log_line(held)) + "\n", "write to standard output");
+    if (held.empty() || follow != nullptr) return;
+    std::string out;
+    show(context, held, out);
+    write_all(STDOUT_FILENO, out, "write to standard output");
+}
+
+// It has ended in order: no socket is left for another one.
+bool has_ended(const Place& place) {
+    return place.bus.empty() && ::access(place.socket.c_str(), F_OK) == -1 && errno == ENOENT;
+}
+
+// The manager may die, or give way to another; that one goes on where this one was.
+int follow(Context& context, Request request) {
+    const Arguments& arguments = context.arguments;
+    const auto lines = arguments.number(Opt::lines).value_or(lines_before_following);
+    LogFollow place{lines != 0};
+    Argument& options = request.arguments.back();
+    options.set("lines", "u", lines);
+    const Argument always = options;
+    for (;;) {
+        context.client().perform(request);
+        if (request.failure) throw *request.failure;
+        copy(context, request.fd.get(), &place);
+        if (has_ended(context.place)) return code::done;
+        const Value after = place.after();
+        request.answered = false;
+        request.first_sent.reset();
+        request.fd = {};
+        request.arguments.back() = always;
+        if (after.fields().empty()) continue;
+        Argument& again = request.arguments.back();
+        again.entries.pop_back();  // lines: all that came since
+        again.set("after", "a{ss}", after);
+        if (!place.since().empty()) again.set("since", "s", place.since());
     }
 }
 
@@ -96,15 +135,15 @@ int logs(Context& context) {
     if (!context.place.host.empty()) through_ssh(context);
     const Arguments& arguments = context.arguments;
     if (context.place.offline) return from_files(context);
-    const bool follow = arguments.has(Opt::follow);
-    const auto lines = arguments.number(Opt::lines).value_or(follow ? lines_before_following : 0);
     Request request;
     request.member = "Logs";
+    const bool follows = arguments.has(Opt::follow);
     request.arguments = {{"as", Value::strings(arguments.words)},
                          Argument::dictionary()
-                             .set("lines", "u", lines)
                              .set("run", "t", arguments.number(Opt::run).value_or(0))
-                             .set("follow", "b", follow)};
+                             .set("follow", "b", follows)};
+    if (follows) return follow(context, std::move(request));
+    request.arguments.back().set("lines", "u", arguments.number(Opt::lines).value_or(0));
     try {
         context.client().perform(request);
     } catch (const Failure& failure) {
@@ -113,7 +152,7 @@ int logs(Context& context) {
         return from_files(context);
     }
     if (request.failure) throw *request.failure;
-    copy(context, request.fd.get());
+    copy(context, request.fd.get(), nullptr);
     return code::done;
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/api/log_place.hpp"
 #include "daemon/core/engine.hpp"
 #include "hal/core/scheduler.hpp"
 #include "hal/posix/fd.hpp"
@@ -28,6 +29,9 @@ struct LogQuery {
     unsigned lines = 0;
     std::uint64_t run = 0;
     bool follow = false;
+    // Where a client had come to who reads on: by unit, and for the others a time.
+    std::map<std::string, api::LogPlace, std::less<>> after{};
+    std::string since{};
 };
 
 struct ApplyOptions {

@@ -109,12 +109,19 @@ void rollback(Call& call) {
 }
 
 void logs(Call& call) {
+    using Places = std::map<std::string, std::string>;
     LogQuery query;
     query.units = read_list(call.message);
     Dictionary options{call.message, "options"};
     query.lines = static_cast<unsigned>(options.number("lines").value_or(0));
     query.run = options.number("run").value_or(0);
     query.follow = options.flag("follow").value_or(false);
+    query.since = options.text("since").value_or("");
+    for (const auto& [unit, text] : options.table("after").value_or(Places{})) {
+        const auto place = api::log_place(text);
+        if (!place) throw Refusal{api::error::invalid_argument, "after: \"NUMBER SUM\" is meant"};
+        query.after.emplace(unit, *place);
+    }
     options.finish();
     check_may_read_logs(call, query.units);
     const posix::Fd log = call.context.backend.logs(query);

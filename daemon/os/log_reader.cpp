@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 
 #include "hal/posix/check.hpp"
 
@@ -41,12 +42,39 @@ void append_log_line(std::string& to, const std::string& unit, const LogLine& li
     to += '\n';
 }
 
-std::string log_snapshot(std::vector<LogReader>& readers, unsigned lines, std::uint64_t run,
-                         bool finish) {
-    struct Found {
-        std::uint64_t time;
-        std::size_t begin, end;
+namespace {
+
+struct Found {
+    std::uint64_t time;
+    std::size_t begin, end;  // with its newline
+};
+
+// How many lines of one unit, in the order of its ring, were read before.
+std::size_t read_before(std::string_view text, std::span<const Found> lines, std::string_view unit,
+                        const LogResume& resume) {
+    const auto line = [&](const Found& each) {
+        return text.substr(each.begin, each.end - each.begin - 1);
     };
+    const auto place = resume.after.find(unit);
+    if (place == resume.after.end() && resume.since.empty()) return 0;
+    std::size_t before = 0;
+    std::uint64_t number = 0;
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        number = i > 0 && lines[i].time == lines[i - 1].time ? number + 1 : 1;
+        if (place == resume.after.end()) {
+            if (line(lines[i]).substr(0, resume.since.size()) <= resume.since) before = i + 1;
+        } else if (api::sum_of_line(line(lines[i])) == place->second.sum) {
+            before = i + 1;
+            if (number == place->second.number) break;
+        }
+    }
+    return before;
+}
+
+}  // namespace
+
+std::string log_snapshot(std::vector<LogReader>& readers, unsigned lines, std::uint64_t run,
+                         bool finish, const LogResume& resume) {
     std::vector<Found> found;
     std::string text;
     for (LogReader& reader : readers) {
@@ -56,8 +84,14 @@ std::string log_snapshot(std::vector<LogReader>& readers, unsigned lines, std::u
             append_log_line(text, reader.name, line);
             found.push_back({line.time, begin, text.size()});
         };
+        const std::size_t first = found.size();
         reader.read_on(std::numeric_limits<std::uint64_t>::max(), emit);
         if (finish) reader.lines.flush(emit);
+        if (resume.after.empty() && resume.since.empty()) continue;
+        const auto own = std::span{found}.subspan(first);
+        const auto begin = found.begin() + static_cast<std::ptrdiff_t>(first);
+        const auto before = read_before(text, own, reader.name, resume);
+        found.erase(begin, begin + static_cast<std::ptrdiff_t>(before));
     }
     std::ranges::stable_sort(found, {}, &Found::time);
     const std::size_t skip = lines != 0 && found.size() > lines ? found.size() - lines : 0;

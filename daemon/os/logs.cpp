@@ -323,7 +323,7 @@ posix::Fd Logs::Impl::follow(const Query& query) {
     check(::fcntl(writing.get(), F_SETFL, O_NONBLOCK), "fcntl of a pipe");
     const auto run = static_cast<std::uint64_t>(query.run);
     LogFollower::Start start{readers(query), {}, query.units, run, options.patience};
-    start.text = log_snapshot(start.readers, query.lines, run, false);
+    start.text = log_snapshot(start.readers, query.lines, run, false, query.resume);
     followers.emplace_back(loop, std::move(start), std::move(writing),
                            [this](const LogFollower* gone) { drop(gone); });
     return reading;
@@ -449,7 +449,7 @@ posix::Fd Logs::read(const Query& query) {
     if (query.follow) return impl_->follow(query);
     auto readers = impl_->readers(query);
     const auto run = static_cast<std::uint64_t>(query.run);
-    return sealed_text(log_snapshot(readers, query.lines, run, true));
+    return sealed_text(log_snapshot(readers, query.lines, run, true, query.resume));
 }
 
 Logs::Stats Logs::stats() const {

@@ -18,6 +18,7 @@
 #include "daemon/core/types.hpp"
 #include "daemon/init/protocol.hpp"
 #include "daemon/os/log_layout.hpp"
+#include "daemon/os/log_reader.hpp"
 #include "daemon/os/loop.hpp"
 #include "hal/posix/fd.hpp"
 #include "units/unit_file.hpp"
@@ -91,6 +92,7 @@ public:
         unsigned lines = 0;                    // last N; 0: all
         core::RunId run{};                     // 0: all
         bool follow = false;
+        LogResume resume = {};
     };
     posix::Fd read(const Query& query);
 

@@ -166,6 +166,33 @@ TEST(Logs, FollowingGetsWhatIsThereAndWhatComes) {
     EXPECT_EQ(timeless(read_now(last)), "web[1] two\nweb[1] three\n");
 }
 
+// As one who followed another manager says where he was: lines of one write have one time.
+TEST(Logs, WhoReadsOnGetsWhatCameSince) {
+    Loop loop;
+    Logs logs{loop, {}};
+    const auto pipes = logs.begin_run(web, "web", core::RunId{1}, {});
+    const auto more = logs.begin_run(db, "db", core::RunId{2}, {});
+    put(more.out, "before\n");
+    settle(loop);
+    put(pipes.out, "one\nsame\nsame\nsame\ntwo\n");
+    settle(loop);
+    const std::string all = contents(logs.read({.units = {web}}));
+    const std::string time = all.substr(0, all.find(' '));
+    put(more.out, "after\n");
+    settle(loop);
+    const auto from = [&](std::uint64_t number, const std::string& text) {
+        LogResume resume;
+        resume.after["web"] = {number, api::sum_of_line(time + " web[1] " + text)};
+        resume.since = time;
+        return timeless(contents(logs.read({.resume = resume})));
+    };
+    EXPECT_EQ(from(1, "one"), "web[1] same\nweb[1] same\nweb[1] same\nweb[1] two\ndb[2] after\n");
+    EXPECT_EQ(from(3, "same"), "web[1] same\nweb[1] two\ndb[2] after\n");
+    EXPECT_EQ(from(0, "same"), "web[1] two\ndb[2] after\n") << "which it was is not known";
+    EXPECT_EQ(from(5, "two"), "db[2] after\n");
+    EXPECT_EQ(from(1, "gone").substr(0, 11), "web[1] one\n") << "the ring reaches less far";
+}
+
 TEST(Logs, AFollowerThatHasGoneIsForgotten) {
     Loop loop;
     Logs logs{loop, {}};

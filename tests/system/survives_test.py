@@ -263,6 +263,34 @@ class Survives(BoardTest):
                 b.stop()
                 self.assertEqual(b.runtime.exists(), made)
 
+    def test_who_follows_a_log_goes_on_where_he_was(self):
+        b = self.started()
+        b.shell("talks", "i=0; while :; do printf 'same\\nsame\\nline %d.\\n' $i; i=$((i + 1)); "
+                         "sleep 0.005; done")
+        b.shell("quiet", f"until [ -e {b.data}/speak ]; do sleep 0.02; done; echo spoke; exec sleep 600")
+        b.target("talks", "quiet")
+        b.start()
+        b.wait_state("talks", "up")
+        said = lambda: len(b.ctl("logs", "talks").out.splitlines())
+        self.wait_until(lambda: said() > 20, "it talks")
+        follower = b.ctl_begin("logs", "talks", "quiet", "--follow")
+        for end in (b.kill_manager, b.kill_manager, lambda: b.ctl("reexec"), b.kill_manager):
+            before = said()
+            self.wait_until(lambda: said() > before + 20, "it talks on")
+            end()
+        (b.data / "speak").touch()
+        self.wait_until(lambda: "spoke" in b.ctl("logs", "quiet").out, "the other talks")
+        b.ctl("stop", "talks")
+        every = [line.split(" ", 2)[2] for line in b.ctl("logs", "talks").out.splitlines()]
+        b.stop()
+        out, err = follower.communicate(timeout=60)
+        self.assertEqual((follower.returncode, err), (0, ""))
+        lines = [line.split(" ", 2) for line in out.splitlines()]
+        told = [text for _, unit, text in lines if unit.startswith("talks[")]
+        self.assertEqual(told, every[-len(told):])
+        self.assertGreater(len(told), 80)
+        self.assertEqual([text for _, unit, text in lines if unit.startswith("quiet[")], ["spoke"])
+
     def test_a_shutdown_goes_on(self):
         b = self.started()
         b.shell("last", "trap 'sleep 0.5; exit 0' TERM; echo >&5; while :; do sleep 0.05; done",
