@@ -339,7 +339,10 @@ int Client::Impl::exchange(std::vector<Pending>& pending, unsigned& sent_over,
         }
         sent_over = generation;
     }
-    const int result = turn(until, mask);
+    // One that looked up meanwhile, over the same connection, may have taken our answer in.
+    const bool has_come =
+        std::ranges::any_of(pending, [](const Pending& one) { return !!one.reply; });
+    const int result = has_come ? 0 : turn(until, mask);
     for (Pending& one : pending) {
         if (!one.reply) continue;
         if (const int error = take_reply(one); error != 0) return error;
