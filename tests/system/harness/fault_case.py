@@ -1,7 +1,8 @@
-"""The base of tests that make system calls fail, several at a time; with REEVE_LONG one at a time, at
-three occurrences of each site, with each error that the call can give."""
+"""The base of tests that make system calls fail, several at a time; with REEVE_LONG at three
+occurrences of each site, with each error that the call can give."""
 import errno
 import subprocess
+import sys
 
 import dbus
 
@@ -11,7 +12,7 @@ from .faults import Fault, errors_of, is_told, silences
 from .waiting import wait_until
 
 LOG_FAILED = "*** LOG ERROR"  # what was to be said is lost with it
-TOGETHER = scaled(12, 1)
+TOGETHER = 12
 
 
 class FaultTest(BoardTest):
@@ -36,12 +37,14 @@ class FaultTest(BoardTest):
         return faults
 
     def group_of(self, faults):
-        """The next few faults, of which those that are told have different messages; and none of
-        them is about the log, where these would be lost."""
+        """The next few faults, of different sites. Those that are told have different messages, and
+        none of them is about the log, where these would be lost."""
         group, told = [], set()
         for fault in faults:
             if len(group) == TOGETHER:
                 break
+            if any(fault.site == other.site for other in group):
+                continue
             if (is_told(fault) and fault.error in told) or (told and silences(fault)):
                 continue
             told |= {fault.error} if is_told(fault) else set()
@@ -70,6 +73,7 @@ class FaultTest(BoardTest):
             except (AssertionError, OSError, subprocess.SubprocessError,
                     dbus.exceptions.DBusException) as error:
                 problems.append(f"{str(error)[:3000]}\nof {'; '.join(map(str, group))}")
+                print(problems[-1], file=sys.stderr, flush=True)  # a test at full scale is long
                 continue
             injected += sum(fault.site in happened for fault in group)
             if happened:  # one may have kept the others from being reached
