@@ -242,6 +242,8 @@ void Runner::resume() {
     gates_.resume();
     if (by_reexec_) bus_->came_up_by_reexec();
     bus_->resume();
+    bus_->took_over(
+        core::TimePoint{std::chrono::microseconds{custodian_->header().died_at / 1000}});
     accounts_.refresh();  // then check_accounts(): until then what hindered is what is known
     if (complete_) on(*complete_);
 }

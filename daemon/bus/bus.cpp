@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <optional>
 #include <vector>
 
 #include "daemon/bus/message_bus.hpp"
@@ -31,7 +32,7 @@ struct Bus::Impl {
           private_socket{loop, context, options.socket,
                          static_cast<mode_t>(options.system ? 0666 : 0600),
                          posix::Fd{options.listening}},
-          message_bus{loop, context, options.address} {
+          message_bus{loop, context, options.address, [this] { tell_what_was_missed(); }} {
         sd_event_source* made = nullptr;
         // Not a defer source: that would run before everything else.
         check_sd(sd_event_add_time(loop, &made, CLOCK_MONOTONIC, UINT64_MAX, 1, on_turn, this),
@@ -68,6 +69,18 @@ struct Bus::Impl {
         if (!telling.empty() || !news.empty()) soon();
     }
 
+    // Who listens on the message bus does so through our death, and what has happened since was
+    // told to nobody; nor, perhaps, was what happened just before.
+    void tell_what_was_missed() {
+        constexpr std::chrono::seconds margin{1};
+        if (!missed_since) return;
+        const core::Engine& engine = context.backend.engine();
+        for (const core::UnitId unit : engine.all())
+            if (engine.view(unit).since >= *missed_since - margin) news.touched(unit, name(unit));
+        missed_since.reset();
+        if (!news.empty()) soon();
+    }
+
     std::vector<Connection*> listeners() {
         std::vector<Connection*> all;
         const auto look = [&](Connection& client) {
@@ -95,6 +108,7 @@ struct Bus::Impl {
     News telling;                             // some of it has been told
     std::chrono::microseconds not_before{1};  // when the next of it may be
     bool is_due = false;
+    std::optional<core::TimePoint> missed_since;
     std::uint64_t signals = 0;  // sent
     posix::SourcePtr turn;
 };
@@ -161,6 +175,11 @@ void Bus::replay(std::string_view bytes) {
 
 void Bus::resume() {
     impl_->requests.resume();
+}
+
+void Bus::took_over(core::TimePoint since) {
+    impl_->missed_since = since;
+    if (impl_->message_bus.has_name()) impl_->tell_what_was_missed();
 }
 
 void Bus::came_up_by_reexec() {

@@ -60,6 +60,9 @@ public:
     void load(std::string_view saved);
     void replay(std::string_view bytes);
     void resume();
+    // The manager before us died then: PropertiesChanged goes out on the message bus for units that
+    // have changed since.
+    void took_over(core::TimePoint since);
     // Answers who asked for ReExec; before resume().
     void came_up_by_reexec();
     [[nodiscard]] int listening() const noexcept;  // borrowed

@@ -63,7 +63,9 @@ private:
 // a minute only watches for the socket, so that a board without a bus sleeps.
 class MessageBusLink {
 public:
-    MessageBusLink(sd_event* loop, Context& context, const std::string& address);
+    // named: called each time the name has become ours.
+    MessageBusLink(sd_event* loop, Context& context, const std::string& address,
+                   std::function<void()> named = {});
 
     void reconnect();  // now
     [[nodiscard]] bool has_name() const noexcept { return current_ && current_->listens(); }
@@ -79,6 +81,7 @@ private:
     void say_no_name(const char* why);
     void got_name();
 
+    std::function<void()> named_;
     sd_event* loop_;
     Context& context_;
     std::string address_;

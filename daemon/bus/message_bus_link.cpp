@@ -31,8 +31,10 @@ std::string local(const std::string& address) {
 
 }  // namespace
 
-MessageBusLink::MessageBusLink(sd_event* loop, Context& context, const std::string& address)
-    : loop_{loop},
+MessageBusLink::MessageBusLink(sd_event* loop, Context& context, const std::string& address,
+                               std::function<void()> named)
+    : named_{std::move(named)},
+      loop_{loop},
       context_{context},
       address_{local(address)},
       watch_{loop, SocketWatch::path_in(address_), [this] {
@@ -78,6 +80,7 @@ void MessageBusLink::got_name() {
     said_.clear();
     watch_.disarm();
     log::info("bus: {} is ours", api::bus_name);
+    if (named_) named_();
 }
 
 void MessageBusLink::connect() {

@@ -1,10 +1,13 @@
 # ctest: label=clients timeout=180
 """Clients that others wrote: busctl, gdbus and python3-dbus, over the private socket and a bus."""
+import os
 import pathlib
+import signal
 import subprocess
 
 from harness import BoardTest, main, needs
 
+LISTEN = pathlib.Path(__file__).parent / "helpers" / "listen.py"
 FOLLOW = pathlib.Path(__file__).parent / "helpers" / "follow.py"
 
 
@@ -104,6 +107,29 @@ class Clients(BoardTest):
                 self.assertEqual(states[-1], "up", out)
                 self.b.ctl("stop", "web-server")
                 self.b.ctl("event", "clear", "go")
+
+
+class Listener(BoardTest):
+    def test_what_happens_while_no_manager_lives_is_told_on_the_bus(self):
+        bus = self.private_bus()
+        b = self.board(bus=bus.address, keeper=True)
+        b.shell("web", "exec sleep 1000", service="restart = 'no'")
+        b.target("web")
+        b.start()
+        b.wait_state("web", "up")
+        self.wait_until(lambda: bus.has("org.reeve1"), "the name is on the bus")
+        listener = subprocess.Popen(["/usr/bin/python3", "-B", LISTEN, bus.address,
+                                     "/org/reeve1/unit/web"], stdout=subprocess.PIPE, text=True)
+        self.assertEqual(listener.stdout.readline(), "listens\n")
+        pid, old = b.main_pid("web"), b.manager
+        os.kill(old, signal.SIGSTOP)
+        os.kill(pid, signal.SIGKILL)
+        b.kill_manager()
+        while (told := listener.stdout.readline()) not in ("failed\n", ""):
+            pass  # the test's time limit ends a silence
+        self.assertEqual(told, "failed\n")
+        listener.kill()
+        listener.communicate()
 
 
 if __name__ == "__main__":
