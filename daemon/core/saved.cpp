@@ -117,6 +117,8 @@ void World::load(const std::vector<units::UnitPtr>& definitions, std::string_vie
         if (stale) unit.edit().of_run = take(name);
         if (stale && !defined) current.push_back(unit.seldom->of_run);
         fields(in, unit);
+        if (unit.file() == nullptr ? unit.state() != State::down : stale && !unit.runs())
+            throw std::invalid_argument{"saved state: another definition than that of the run"};
         Links link{&unit, in.read<bool>(), {}, {}, unit.cursor};
         for (std::uint32_t& index : link.support) in(index);
         auto asked_by = in.read<std::string>();

@@ -187,6 +187,8 @@ TEST(Engine, ChangedStateIsRefusedOrLivedWith) {
                 next.handle(TimePassed{}, shell.now + 1s);
                 next.handle(StopRequest{{RequestId{2}, "op"}, "c00001"}, shell.now + 2s);
                 next.handle(StartRequest{{RequestId{3}, "op"}, "c00002"}, shell.now + 3s);
+                next.handle(ApplySet{}, shell.now + 3s);
+                next.handle(set, shell.now + 3s);
                 next.handle(ShutdownRequest{}, shell.now + 4s);
                 next.handle(TimePassed{}, shell.now + 1h);
             } catch (const std::invalid_argument&) {
