@@ -93,7 +93,8 @@ News News::take(std::size_t most) {
 
 std::size_t News::tell(Listeners to) const {
     std::size_t sent = 0;
-    for (const auto& [_, change] : units_) {
+    for (const auto& entry : units_) {
+        const Change& change = entry.second;
         if (change.state_changed) {
             sent += tell_manager(to, "UnitChanged", [&](sd_bus_message* signal) {
                 append(signal, "sssts", change.name.c_str(),
@@ -109,7 +110,9 @@ std::size_t News::tell(Listeners to) const {
         sent += tell_manager(to, "UnitRemoved",
                              [&](sd_bus_message* signal) { append_text(signal, change.name); });
     }
-    for (const auto& [name, set] : events_) {
+    for (const auto& entry : events_) {
+        const std::string& name = entry.first;
+        const bool set = entry.second;
         sent += tell_manager(to, "EventChanged", [&](sd_bus_message* signal) {
             append(signal, "sb", name.c_str(), set ? 1 : 0);
         });
