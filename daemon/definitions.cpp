@@ -85,10 +85,16 @@ std::string Definitions::problem_of(std::string_view name) const {
     return {};
 }
 
-core::ApplySet Definitions::load_first() {
+core::ApplySet Definitions::load_first(const std::set<std::string>& living) {
     units::LoadOptions from = options_;
     from.now = wall_clock();
-    in_force_ = set_of(units::load(from));
+    units::UnitSet found = units::load(from);
+    for (const std::string& name : living) {
+        const bool is_instance = found.templates.contains(units::template_of(name));
+        if (is_instance && (found.find(name) || units::load_instance(found, from, name)))
+            instances_.insert(name);
+    }
+    in_force_ = set_of(std::move(found));
     for (const auto& problem : in_force_.problems) {
         if (problem.severity == units::Severity::error)
             log::error("{}", to_string(problem));

@@ -29,8 +29,9 @@ class Definitions {
 public:
     Definitions(units::LoadOptions options, os::Worker& worker);
 
-    // At boot: reads in place, what is good is taken, what is bad is told.
-    core::ApplySet load_first();
+    // At boot: reads in place, what is good is taken, what is bad is told. What of `living` is an
+    // instance of a template counts as asked for.
+    core::ApplySet load_first(const std::set<std::string>& living = {});
 
     // Puts the next set together (for a rollback: takes the one before; else reads the files off
     // the loop) and compares it with what `engine` has. `done` is called on the loop, whatever
@@ -45,7 +46,7 @@ public:
     // std::invalid_argument.
     [[nodiscard]] std::string save() const;
     void load(std::string_view saved, const core::Engine& engine);
-    void remember(const core::ApplySet& set);
+    void remember(const core::Event& event);
     // Whether what save() gave has a set to go back to. Throws std::invalid_argument.
     [[nodiscard]] static bool has_before(std::string_view saved);
     [[nodiscard]] bool can_roll_back() const noexcept { return has_before_; }
@@ -63,6 +64,7 @@ public:
 
 private:
     struct Reading;
+    void remember(const core::ApplySet& set);
     void add_refused(const DefinitionSet& next, Plan& plan) const;
     [[nodiscard]] DefinitionSet earlier() const;
     void keep_in_force(const std::vector<units::UnitPtr>& made);

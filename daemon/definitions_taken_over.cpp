@@ -81,7 +81,16 @@ bool Definitions::has_before(std::string_view saved) {
     return in.read<bool>();
 }
 
-// The other had taken this over, and died before it could be seen in a snapshot.
+// What the other took over or made, and died before it could be seen in a snapshot. Which of the
+// instances that it made was asked for, and which that one refers to, is not told: all are kept.
+void Definitions::remember(const core::Event& event) {
+    if (const auto* set = std::get_if<core::ApplySet>(&event)) return remember(*set);
+    const auto* added = std::get_if<core::AddUnit>(&event);
+    if (!added) return;
+    instances_.insert(added->unit->name);
+    keep_in_force({added->unit});
+}
+
 void Definitions::remember(const core::ApplySet& set) {
     DefinitionSet next;
     next.units = set;

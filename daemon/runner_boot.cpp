@@ -51,7 +51,7 @@ void Runner::roll_back() {
 
 // Reads the files, takes what runs for what it is, and starts the rest.
 void Runner::boot(Recover how) {
-    take(definitions_.load_first());
+    take(definitions_.load_first(custodian_ ? runs_.names_left() : std::set<std::string>{}));
     std::string target = core_settings().boot_target;
     if (how == Recover::rescue) target = engine_.find("rescue") ? "rescue" : "rescue.target";
     if (const std::string problem = definitions_.problem_of(target); !problem.empty())

@@ -2,6 +2,7 @@
 // it handles again what the journal says the other was told, while the shell stands still and only
 // remembers what it was asked to do; then the shell looks what is so, and goes on from there.
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -73,7 +74,10 @@ void Runner::take_over(Ledger::Past past, core::TimePoint fetched) {
         queue_.pop_front();
     }
     // What was told and not handled yet: the runs knew of it when it came.
-    for (const Fed& fed : queue_) runs_.remember(fed.event);
+    for (const Fed& fed : queue_) {
+        runs_.remember(fed.event);
+        definitions_.remember(fed.event);
+    }
     attached_->ends(Part::replay, now());
     resume();
     for (core::Action& action : left) posix::guarded("action", [&] { perform(action); });
@@ -102,7 +106,7 @@ std::vector<core::Action> Runner::remember(const Fed& fed, std::size_t done) {
         else
             hindered_[hindered->unit] = hindered->why;
     }
-    if (const auto* set = std::get_if<core::ApplySet>(&fed.event)) definitions_.remember(*set);
+    definitions_.remember(fed.event);
     std::vector<core::Action> actions = decide(fed);
     std::size_t first = std::min(done, actions.size());
     if (first < actions.size() && std::holds_alternative<core::Spawn>(actions[first])) ++first;
@@ -169,7 +173,9 @@ void Runner::remember_note(std::string_view note) {
 
 // It reads a snapshot and nothing else, so that only the forms of that are to be understood.
 void Runner::reexec(const std::string& binary, std::function<void(std::string)> refused) {
-    if (!custodian_) return bus::Backend::reexec(binary, std::move(refused));
+    const bool has_keeper =
+        custodian_ && static_cast<std::uint32_t>(::getppid()) == custodian_->header().keeper_pid;
+    if (!has_keeper) return bus::Backend::reexec(binary, std::move(refused));
     const std::string path = binary.empty() ? own_binary() : binary;
     if (path.empty() || path.front() != '/')
         return refused((path.empty() ? "the own binary is not known" : path) +

@@ -91,6 +91,8 @@ public:
     // ── of a manager that knows nothing of what runs: runs_found.cpp ──
     // The units that have processes, by their cgroups and the slots. Then take_up() of each, then
     // the rest is left where it is, and what of `kept` belongs to nobody is dropped.
+    // Before, so that templates' instances are known: the names of all that has processes.
+    [[nodiscard]] std::set<std::string> names_left();
     std::vector<core::Found::Running> look_for(const core::Engine& engine, Kept kept);
     void take_up(const core::BeginRun& action, units::UnitPtr definition);
     void leave_the_rest(const core::Engine& engine);

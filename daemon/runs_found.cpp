@@ -60,8 +60,12 @@ std::string path_of_socket(int socket) {
 
 }  // namespace
 
-std::vector<core::Found::Running> Runs::look_for(const core::Engine& engine, Kept kept) {
+std::set<std::string> Runs::names_left() {
     containment_.look_below(::getppid());
+    return containment_.living_names();
+}
+
+std::vector<core::Found::Running> Runs::look_for(const core::Engine& engine, Kept kept) {
     os::UnitNames all;
     for (const core::UnitId unit : engine.all()) {
         const auto definition = engine.current_definition(unit);

@@ -73,10 +73,11 @@ public:
         sigset_t none;
         ::sigemptyset(&none);
         insist("unblock signals", [&] { return ::sigprocmask(SIG_SETMASK, &none, nullptr); });
+        words_[0] = path_;
         words_[1] = level == 0 ? path_ : const_cast<char*>(level_words[level]);
-        char** words = level == 0 ? words_ + 1 : words_;
-        words[0] = path_;
-        ::execve(path_, words, environment_);
+        const auto run = [&] { return ::execve(path_, words_ + (level == 0), environment_); };
+        // What it was upgraded to may have been removed since.
+        if (run() == -1 && before_[0] != '\0') say_cannot("run ", path_), choose(), run();
         fail("run");
     }
 

@@ -157,6 +157,11 @@ std::vector<Living> Containment::living(
                       : living_with_marks(m.below, units);
 }
 
+std::set<std::string> Containment::living_names() const {
+    const Impl& m = *impl_;
+    return m.instance ? names_in_folders(m.instance.get()) : names_with_marks(m.below);
+}
+
 void Containment::joined(core::UnitId unit, core::RunId run, pid_t pid) {
     Impl::Unit* const entry = impl_->find(unit, run);
     if (entry != nullptr && !entry->cgroup && pid > 0) impl_->tracker.remember({unit, run}, pid);

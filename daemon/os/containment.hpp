@@ -46,6 +46,7 @@ public:
     // What lives in folders that a manager before us made, before any adopt(); without cgroups by
     // the marks in the environment.
     [[nodiscard]] std::vector<Living> living(const UnitNames& units) const;
+    [[nodiscard]] std::set<std::string> living_names() const;
     // Without cgroups: processes descend from `root`, a parent of ours, too; 0: it has died.
     void look_below(pid_t root);
     // The manager after us has it: nothing is removed.

@@ -66,4 +66,24 @@ std::vector<Living> living_with_marks(pid_t root, const UnitNames& units) {
     return out;
 }
 
+std::set<std::string> names_in_folders(int instance) {
+    std::set<std::string> names;
+    const posix::Fd all{::openat(instance, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    for (const std::string& name : subfolders(all.get())) {
+        const std::vector<pid_t> pids = CgroupDir{instance, name}.members();
+        if (pids.empty()) continue;
+        const std::string folder{RunFolder{name}.unit};
+        const std::string said = variable_of(pids.front(), "REEVE_UNIT");
+        names.insert(escape_cgroup_name(said) == folder ? said : folder);
+    }
+    return names;
+}
+
+std::set<std::string> names_with_marks(pid_t root) {
+    std::set<std::string> names;
+    for (const ProcessInfo& each : descendants(root))
+        if (!each.zombie) names.insert(variable_of(each.id.pid, "REEVE_UNIT"));
+    return names;
+}
+
 }  // namespace reeve::os

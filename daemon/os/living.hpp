@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,5 +37,10 @@ std::map<std::string, core::UnitId, std::less<>> folders_of(const UnitNames& uni
 std::vector<Living> living_in_folders(int instance, const UnitNames& units);
 // Below `root`, by REEVE_UNIT in the environment.
 std::vector<Living> living_with_marks(pid_t root, const UnitNames& units);
+
+// The units that have processes in the folders of an instance: as these say, else the folder.
+std::set<std::string> names_in_folders(int instance);
+// The same below `root`.
+std::set<std::string> names_with_marks(pid_t root);
 
 }  // namespace reeve::os

@@ -166,6 +166,24 @@ class Apply(BoardTest):
         self.assertNotIn("EXTRA=yes", environ("worker@8"))
         self.assertIn("SECONDS_=8", environ("worker@8"))
 
+    def test_an_instance_stays_through_a_death_and_what_follows(self):
+        b = self.board(keeper=True)
+        b.shell("worker@", "exec sleep 1000")
+        b.shell("other", "exec sleep 1000")
+        b.target("other")
+        b.start()
+        b.ctl("start", "worker@7")
+        pid = b.main_pid("worker@7")
+        b.kill_manager()
+        self.assertEqual(b.ctl("plan", "--json").json["removed"], [])
+        b.shell("other", "exec sleep 1001")
+        b.ctl("apply")
+        b.ctl("start", "worker@8")
+        b.kill_manager()
+        b.ctl("rollback")
+        self.assertEqual(b.main_pid("worker@7"), pid)
+        self.assertEqual(b.state("worker@8"), "up")
+
 
 if __name__ == "__main__":
     main()

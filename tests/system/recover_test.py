@@ -158,6 +158,7 @@ class Recover(BoardTest):
         self.wait_until(lambda: "the keeper is gone" in b.log(), b.overview)
         self.assert_same(b, before)
         self.assertEqual(b.ctl("stop", "wants-lock").code, 0)
+        self.assertIn("no reeve-init above this manager", b.ctl("reexec", code=1).err)
         os.kill(manager, signal.SIGKILL)
         self.wait_until(lambda: not os.path.exists(f"/proc/{manager}") or self.reaped(manager),
                         "it is dead")
@@ -169,6 +170,21 @@ class Recover(BoardTest):
         self.wait_until(lambda: file.exists() and "says" in file.read_text(), b.overview)
         os.kill(before["leases"], signal.SIGKILL)
         self.wait_until(lambda: "exit status unknown" in b.log(), b.overview)
+
+    def test_an_instance_that_runs_is_found(self):
+        b = self.board(keeper=True, keeper_options=("--deaths", "2"))
+        b.shell("one@", b.note("%i") + "; exec sleep 1000")
+        b.target()
+        b.start()
+        b.ctl("start", "one@x")
+        b.ctl("start", r"one@y\x2dz")
+        before = b.main_pid("one@x"), b.main_pid(r"one@y\x2dz")
+        for _ in range(2):
+            b.kill_manager()
+        self.says(b, "2 units found running")
+        self.assertEqual((b.main_pid("one@x"), b.main_pid(r"one@y\x2dz")), before)
+        self.assertEqual(b.ctl("plan", "--json").json["removed"], [])
+        self.assertNotIn("of no unit", b.log())
 
     def reaped(self, pid):
         try:

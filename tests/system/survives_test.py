@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import time
 
@@ -231,6 +232,19 @@ class Survives(BoardTest):
         refused = b.ctl("reexec", "--binary", "/bin/true", code=1)
         self.assertIn("/bin/true: does not know --check-state", refused.err)
         self.assertEqual(b.manager, old)
+
+    def test_a_binary_that_has_gone_since(self):
+        b = self.started()
+        b.start()
+        other = b.folder / "other" / "reeved"
+        other.parent.mkdir()
+        shutil.copy(os.environ["REEVED"], other)
+        b.ctl("reexec", "--binary", other)
+        other.unlink()
+        b.kill_manager()
+        self.assertIn(f"cannot run {other}", b.log())
+        self.assertEqual(os.readlink(f"/proc/{b.manager}/exe"),
+                         str(pathlib.Path(b.environment["REEVE_MANAGER"]).resolve()))
 
     def test_services_have_the_limits_of_the_keeper(self):
         b = self.started()
