@@ -116,7 +116,7 @@ void Definitions::prepare(const core::Engine& engine, const bus::ApplyOptions& o
         reading->attempt([&] {
             reading->at("comparing", {});
             plan.problems = reading->next.problems;
-            add_refused(reading->next, plan);
+            if (!options.rollback) add_refused(reading->next, plan);
             compare(engine, options, reading->next.units, plan);
             plan.rolled_back = !in_force_.of_files;
         });

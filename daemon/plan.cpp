@@ -98,6 +98,7 @@ void compare(const core::Engine& engine, const bus::ApplyOptions& options, core:
         if (id && engine.runs(*id) && !same(engine.definition_of_run(*id), unit))
             plan.stale.push_back(unit->name);
     }
+    for (const Plan::Refused& refused : plan.refused) names.insert(refused.unit);
     for (const core::UnitId id : engine.all()) {
         const auto had = engine.current_definition(id);
         if (had && !had->transient && !names.contains(had->name)) plan.removed.push_back(had->name);

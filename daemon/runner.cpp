@@ -311,7 +311,8 @@ void Runner::on(const core::Report& action) {
     const char* open = action.reason.empty() ? "" : " (";
     const char* close = action.reason.empty() ? "" : ")";
     const auto line = action.to == core::State::failed ? log::Level::warn : log::Level::info;
-    if (!is_said(action) && log::enabled(line))
+    const bool is_forgotten = name.empty();  // it ended, and went with what was known of it
+    if (!is_forgotten && !is_said(action) && log::enabled(line))
         log::write(line, fmt::format("unit {}: {} -> {}{}{}{}", name, to_string(action.from),
                                      to_string(action.to), open, action.reason, close));
     bus_->report(action);

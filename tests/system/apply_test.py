@@ -117,6 +117,17 @@ class Apply(BoardTest):
         self.assertIn("added", self.b.states())
         self.assertNotIn("~", self.b.ctl("apply").out)
 
+    def test_rollback_to_a_set_with_a_file_that_was_not_usable(self):
+        b = self.board()
+        b.shell("good", "exec sleep 1000")
+        b.unit("bad", "nonsense [")
+        b.target("good")
+        b.start()
+        b.shell("bad", "exec sleep 1000")
+        b.ctl("apply")
+        self.assertEqual(b.ctl("rollback", "--json").json["removed"], ["bad"])
+        b.ctl("start", "bad", code=4)
+
     def test_rollback_leaves_an_instance_that_was_asked_for_since(self):
         """"an instance of a template that was first asked for since then keeps its own"."""
         self.b.shell("worker@", "exec sleep 1000")

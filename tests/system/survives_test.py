@@ -95,7 +95,8 @@ class Survives(BoardTest):
     def test_waiting_and_order_go_on(self):
         b = self.started()
         b.shell("second", b.note("second") + "; exec sleep 1000", unit="requires = ['first']")
-        b.shell("first", b.note("first") + "; exec sleep 1000", unit="gate = ['event:go']")
+        b.shell("first", b.note("first"), unit="gate = ['event:go']",
+                service="type = 'oneshot'\nremain-after-exit = true")
         b.target("second")
         b.start()
         b.wait_state("second", "waiting")
