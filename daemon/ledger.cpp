@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstring>
 #include <exception>
+#include <new>
+#include <system_error>
 
 #include "daemon/os/loop.hpp"
 #include "hal/posix/crash_point.hpp"
@@ -18,6 +20,10 @@ std::optional<Ledger::Past> Ledger::recover() {
     try {
         found = journal::recover(custodian_->state_fd(), header);
         if (found.snapshot) past.emplace().snapshot = journal::snapshot_from_bytes(*found.snapshot);
+    } catch (const std::system_error&) {
+        throw;  // it cannot be read now: the next manager tries again
+    } catch (const std::bad_alloc&) {
+        throw;
     } catch (const std::exception& e) {
         log::error("the state of the manager before cannot be used: {}", e.what());
         past.reset();

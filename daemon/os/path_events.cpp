@@ -147,10 +147,11 @@ void PathEvents::Impl::done(std::uint32_t id, Errand& errand) {
         Watched& watched = found->second;
         watched.walking = false;
         take_steps(id, watched, std::move(errand.walk.steps));
-        if (!errand.walk.unwatched)
-            unwatched.erase(id);
-        else if (unwatched.insert(id).second && unwatched.size() == 1)
+        if (!errand.walk.unwatched) {
+            if (unwatched.erase(id) != 0 && unwatched.empty()) walks->all_watched();
+        } else if (unwatched.insert(id).second && unwatched.size() == 1) {
             look_again_at_unwatched();
+        }
         if (errand.walk.behind) {
             const auto hung = under_way.find(*errand.walk.behind);
             if (hung == under_way.end())

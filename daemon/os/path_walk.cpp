@@ -104,6 +104,11 @@ void PathWalks::complain(const std::string& folder, int error) {
               error == ENOSPC ? " (fs.inotify.max_user_watches is used up)" : "");
 }
 
+void PathWalks::all_watched() {
+    const std::lock_guard lock{mutex_};
+    complained_ = 0;
+}
+
 // The folder is watched before the name in it is looked at, so that no change falls in between.
 // False: the way ends here.
 bool PathWalks::step(PathWalk& walk, std::string& folder, std::string& rest, int& links) {

@@ -44,6 +44,8 @@ public:
     // Of several that come to one place that hangs, the first waits there and the others give up.
     void run(PathWalk& walk);
     void forget(const std::vector<int>& folders) noexcept;
+    // All is watched now: what is refused after this is said again.
+    void all_watched();
 
 private:
     struct Standing {

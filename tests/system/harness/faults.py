@@ -21,7 +21,8 @@ _TOLD_PLACES = {"epoll_ctl": "hand_to_kernel", "pidfd_open": "::watch_main"}
 # Functions that do without what they could not have, in silence.
 _SILENT_PLACES = ("look_whether_born", "can_bear", "can_be_born_in",  # the usual is assumed
                   "sd_event_source",  # sd-event, at the end of a source
-                  "grow_table", "has_descriptors_to_spare", "~FdWindow",
+                  "grow_table", "FdWindow::take",  # the one is inlined behind the other
+                  "has_descriptors_to_spare", "~FdWindow",
                   "make_ring", "LogRing::LogRing", "Logs::Impl::take")  # the log is dropped, and counted
 
 _ALLOCATES = ("ENOMEM",)
