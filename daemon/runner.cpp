@@ -67,9 +67,12 @@ Runs::Places places(const Options& options, const Settings& settings, bool with_
 
 // Made before anything else; sockets of a run are below it.
 const Options& with_folders(const Options& options) {
-    std::error_code error;
-    std::filesystem::create_directories(options.runtime_dir + "/notify", error);
-    if (error) throw std::system_error{error, "make " + options.runtime_dir + "/notify"};
+    // One after the other, so that it is the first error that is told.
+    for (const auto& folder : {options.runtime_dir, options.runtime_dir + "/notify"}) {
+        std::error_code error;
+        std::filesystem::create_directories(folder, error);
+        if (error) throw std::system_error{error, "make " + folder};
+    }
     const mode_t mode = options.system ? 0755 : 0700;
     if (!options.private_runtime) ::chmod(options.runtime_dir.c_str(), mode);
     return options;
