@@ -45,8 +45,8 @@ _ERRORS = {
     "lseek": (), "close": ("EIO", "EINTR"), "dup": ("EMFILE",), "dup2": (),
     "dup3": (),  # onto a number that is held already
     "fcntl:dup": ("EMFILE",), "pipe2": ("EMFILE",), "socket": _DESCRIPTOR,
-    "socketpair": _DESCRIPTOR, "listen": (), "connect": ("ENOMEM", "EINTR"),  # EAGAIN says that somebody listens
-   
+    "socketpair": _DESCRIPTOR, "listen": (),
+    "connect": ("ENOMEM", "EINTR"),  # EAGAIN says that somebody listens
     "accept4": ("EMFILE", "EINTR", "EAGAIN", "ENOMEM"), "epoll_create1": _DESCRIPTOR,
     "epoll_ctl": ("ENOSPC", "ENOMEM"), "epoll_wait": ("EINTR",), "epoll_pwait": ("EINTR",),
     "poll": ("EINTR", "ENOMEM"), "ppoll": ("EINTR", "ENOMEM"), "eventfd2": _DESCRIPTOR,
