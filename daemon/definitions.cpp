@@ -89,6 +89,9 @@ core::ApplySet Definitions::load_first(const std::set<std::string>& living) {
     units::LoadOptions from = options_;
     from.now = wall_clock();
     units::UnitSet found = units::load(from);
+    // Of a manager before, which had gone back: the files are what it had come from.
+    if (!in_force_.of_files) before_ = std::move(in_force_);
+    instances_.clear();
     for (const std::string& name : living) {
         const bool is_instance = found.templates.contains(units::template_of(name));
         if (is_instance && (found.find(name) || units::load_instance(found, from, name)))

@@ -99,6 +99,7 @@ private:
 
     // runner_taken_over.cpp
     void take_over(Ledger::Past past, core::TimePoint fetched);
+    void keep_set_before();
     void roll_back();
     std::vector<core::Action> remember(const Fed& fed, std::size_t done = SIZE_MAX);
     void remember(const core::Action& action);

@@ -24,6 +24,8 @@ void Runner::come_up() {
         options_.recover == Recover::go_on || options_.recover == Recover::last_good;
     if (by_journal)
         past = ledger_.recover();
+    else if (options_.recover == Recover::rebuild)
+        keep_set_before();
     else
         ledger_.begin_anew();
     if (past && options_.recover == Recover::last_good && !can_roll_back(*past)) {
@@ -38,6 +40,20 @@ void Runner::come_up() {
     }
     coming_up_ = false;
     pump();
+}
+
+// All that a rebuild takes from the journal: else there were nothing for last-good to go back to.
+void Runner::keep_set_before() {
+    const auto past = ledger_.recover();
+    if (!past) return;
+    try {
+        const auto engine =
+            core::Engine::load(core_settings(), past->snapshot.definitions, past->snapshot.engine);
+        archive::Reader shell{past->snapshot.shell};
+        definitions_.load(shell.read<std::string>(), engine);
+    } catch (const std::exception& e) {
+        log::warn("the set that was applied before is lost: {}", e.what());
+    }
 }
 
 // Once: a set that was gone back to stays.
