@@ -210,7 +210,9 @@ TEST_F(NotifySocketTest, Trap06SendAndExitLosesNothing) {
     std::size_t lost = 0;
     int started = 0;
     const auto reap = [&] {
-        for (pid_t pid = 0; (pid = ::waitpid(-1, nullptr, WNOHANG)) > 0;) {
+        int status = 0;
+        for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+            EXPECT_EQ(status, 0) << "a sender could not send";
             running.erase(pid);
             socket.drain();  // as before every exit
             lost += senders.erase(pid) == 1 ? 0 : 1;
