@@ -197,7 +197,10 @@ private:
     }
     template <class Clock, class Unit>
     void get(std::chrono::time_point<Clock, Unit>& at) {
-        at = std::chrono::time_point<Clock, Unit>{read<Unit>()};
+        // Of a clock that began at 0: differences fit, and so does all that core::later makes.
+        const auto since = read<Unit>();
+        if (since < Unit::zero()) throw std::invalid_argument{"saved state: a negative time"};
+        at = std::chrono::time_point<Clock, Unit>{since};
     }
     template <class T>
     void get(std::optional<T>& value) {

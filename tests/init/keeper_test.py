@@ -204,13 +204,21 @@ class Reexec(unittest.TestCase):
             self.assertEqual(manager.ask("back"), "1=x")
             self.assertNotIn("killed", keeper.said())
 
-    def test_a_binary_that_does_not_run_is_given_up(self):
+    def test_a_binary_that_does_not_take_over_is_given_up(self):
+        with Keeper() as keeper:
+            first = keeper.manager()
+            first.ask("ready")
+            first.tell("reexec", "/bin/false")
+            self.assertEqual(keeper.manager().generation, 3)
+            self.assertIn("going back from /bin/false", keeper.said())
+
+    def test_a_binary_that_has_gone_costs_no_death(self):
         with Keeper() as keeper:
             first = keeper.manager()
             first.ask("ready")
             first.tell("reexec", "/nowhere/reeved")
-            self.assertEqual(keeper.manager().generation, 3)
-            self.assertIn("going back from /nowhere/reeved", keeper.said())
+            self.assertEqual(keeper.manager().generation, 2)
+            self.assertIn("cannot run /nowhere/reeved", keeper.said())
 
 
 class Stuck(unittest.TestCase):

@@ -152,6 +152,21 @@ TEST(UnitArchive, RefusesWhatIsNotInAList) {
     EXPECT_THROW(unit_from_bytes(to_bytes(unit)), std::invalid_argument);
 }
 
+TEST(UnitArchive, RefusesATimeBeforeItsClockBegan) {
+    using Time = std::chrono::steady_clock::time_point;
+    for (const Time at : {Time{}, Time{1s}, Time::max(), Time{-1ns}, Time::min()}) {
+        archive::Writer out;
+        out(at);
+        const std::string bytes = out.take();
+        auto in = archive::Reader::of_whole(bytes);
+        if (at < Time{}) {
+            EXPECT_THROW(in.read<Time>(), std::invalid_argument);
+        } else {
+            EXPECT_EQ(in.read<Time>(), at);
+        }
+    }
+}
+
 TEST(UnitArchive, NestsNoDeeperThanItIsWritten) {
     UnitFile unit;
     unit.predicates.edit().gate.resize(1);
