@@ -147,7 +147,7 @@ void Runner::note_status(core::UnitId unit, core::RunId run, const std::string& 
 
 std::function<void(std::string)> Runner::record_of_requests() {
     if (!custodian_) return {};
-    return [this](std::string change) {
+    return [this](const std::string& change) {
         archive::Writer note;
         note(Note::request, change);
         ledger_.note(note.finish());

@@ -84,7 +84,7 @@ std::vector<core::Found::Running> Runs::look_for(const core::Engine& engine, Kep
         left_[living.unit] = std::move(left);
     }
     if (estate_.slots != nullptr)  // each gets another, of the run as it is counted from now on
-        estate_.slots->for_each_used([this](state::Slot& slot) { estate_.slots->free(slot); });
+        estate_.slots->for_each_used([this](state::Slot& slot) { estate_.slots->give_back(slot); });
     return running;
 }
 

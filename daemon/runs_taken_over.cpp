@@ -192,7 +192,7 @@ std::set<core::UnitId> Runs::adopt_processes() {
         const core::UnitId unit{slot.unit};
         Live* live = find(unit, core::RunId{slot.run});
         if (!live)
-            estate_.slots->free(slot);  // the run is over, so nothing is to be told of it
+            estate_.slots->give_back(slot);  // the run is over, so nothing is to be told of it
         else if (adopt_process(*live, slot))
             with_process.insert(unit);
     });
@@ -207,7 +207,7 @@ bool Runs::adopt_process(Live& live, state::Slot& slot) {
         if (live.main_found)
             keep_hold(live, slot, children_.adopt(slot, true, belongs));
         else
-            estate_.slots->free(slot);  // nobody was told: it is looked for again
+            estate_.slots->give_back(slot);  // nobody was told: it is looked for again
         return live.main_found;
     }
     const core::ProcessRef process = os::process_of(slot);

@@ -85,7 +85,8 @@ public:
     // Gives way to a manager from `binary` (empty: the same), which answers the request with
     // Bus::came_up_by_reexec(). `refused` is called, on the loop, only when nothing happens.
     virtual void reexec(const std::string&, std::function<void(std::string why)> refused) {
-        refused(
+        const auto tell = std::move(refused);
+        tell(
             "there is no reeve-init above this manager; start it by reeve-init to upgrade it "
             "in place");
     }

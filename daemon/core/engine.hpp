@@ -30,22 +30,22 @@ struct Reason {
 // What is known of a unit, for status and the bus. A copy.
 struct UnitView {
     UnitId id{};
-    units::UnitPtr definition;  // nullptr: named by others but missing
     State state{};
     Asked asked{};
-    std::string asked_by;
+    Result result{};
     bool wanted = false;
     bool masked = false;
+    bool stale = false;         // runs with an older definition
+    units::UnitPtr definition;  // nullptr: named by others but missing
+    std::string asked_by;
     std::vector<std::string> problems;  // of its file, which counts as missing
-    bool stale = false;                 // runs with an older definition
-    RunId run{};
-    Result result{};
     std::string detail;  // of the result: "exec: No such file or directory", "exit code 3"
-    ExitStatus last_exit;
+    RunId run{};
     TimePoint since{};                    // when it entered the state
     std::optional<TimePoint> next_start;  // in backoff
-    std::uint32_t failures = 0;           // ends in a row
     std::uint64_t starts = 0;
+    ExitStatus last_exit;
+    std::uint32_t failures = 0;  // ends in a row
 };
 
 struct EventView {

@@ -91,10 +91,10 @@ private:
         for (const char* place : places) {
             const ssize_t length = ::readlink("/proc/self/exe", path_, sizeof path_ - 32);
             path_[length > 0 ? length : 0] = '\0';
-            char* slash = ::strrchr(path_, '/');
-            if (slash != nullptr && (::strcpy(slash, place), ::access(path_, X_OK) == 0)) return;
+            char* end = ::strrchr(path_, '/');
+            if (end != nullptr && (::strncpy(end, place, 32), ::access(path_, X_OK) == 0)) return;
         }
-        ::strcpy(path_, "/usr/sbin/reeved");
+        ::strncpy(path_, "/usr/sbin/reeved", sizeof path_ - 1);
     }
     [[noreturn]] void fail(const char* what) {
         say_cannot(what, " ", path_);

@@ -91,6 +91,7 @@ inline void failed_once_more(const char* what, int tries) {
 template <class Call>
 auto insist(const char* what, Call call) {
     auto result = call();
+    // -1, or MAP_FAILED: NOLINTNEXTLINE(performance-no-int-to-ptr)
     for (int tries = 1; result == decltype(result)(-1); result = call())
         failed_once_more(what, tries++);
     return result;

@@ -161,7 +161,7 @@ struct Children::Impl {
 
     void free(state::Slot* slot) {
         if (slot == nullptr) return;
-        slots->free(*slot);
+        slots->give_back(*slot);
         posix::crash_point(posix::CrashPoint::slot_freed);
     }
 

@@ -141,7 +141,7 @@ state::Slot* Slots::take_main(core::UnitId unit, core::RunId run, pid_t pid,
     return slot;
 }
 
-void Slots::free(state::Slot& slot) {
+void Slots::give_back(state::Slot& slot) {
     std::atomic_ref{slot.use}.store(state::Use::free, std::memory_order_release);
     free_.push_back(static_cast<std::uint32_t>(&slot - slots_));
 }

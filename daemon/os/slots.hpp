@@ -32,7 +32,7 @@ public:
     // A slot for a process that is there: the main process of a run.
     state::Slot* take_main(core::UnitId unit, core::RunId run, pid_t pid, std::uint64_t start_time);
     // The news of its process is recorded, or it was never cloned.
-    void free(state::Slot& slot);
+    void give_back(state::Slot& slot);
 
     template <class Each>
     void for_each_used(Each each) {
