@@ -68,7 +68,8 @@ bool World::in_the_way(Unit& unit) {
 }
 
 bool World::gate_holds(const Unit& unit) const {
-    return facts.truth(unit.file()->predicates->gate, graph) == Truth::yes;
+    const units::UnitFile* file = unit.file();
+    return file != nullptr && facts.truth(file->predicates->gate, graph) == Truth::yes;
 }
 
 // Runs, and what it waited for before its start does not hold any more. `ignore` loses nothing.
