@@ -2,7 +2,7 @@
 """Each system call that the manager makes fails once: it goes on, says so, and what it says is true."""
 import unittest
 
-from harness import main, needs_root, wait_until
+from harness import main, needs_root
 from harness.fault_case import FaultTest
 from harness.fault_story import kinds_of_descriptors
 from harness.faults import FaultBoard
@@ -68,8 +68,7 @@ class Faults(FaultTest):
                 board.arm(faults)
                 story.cycle()
                 story.recover()
-                wait_until(lambda: not (kinds_of_descriptors(board) - held),
-                           lambda: f"leaked: {kinds_of_descriptors(board) - held}", deadline=10)
+                self.check_leaks(board, held)
                 injected = board.injected()
                 self.check_told(faults, injected,
                                 lambda: board.log()[mark:] + "\n".join(story.told))

@@ -7,7 +7,7 @@ import sys
 import dbus
 
 from .case import LONG, BoardTest, scaled
-from .fault_story import Story
+from .fault_story import Story, kinds_of_descriptors
 from .faults import Fault, errors_of, is_told, silences
 from .waiting import wait_until
 
@@ -58,6 +58,10 @@ class FaultTest(BoardTest):
                 continue
             wait_until(lambda: any(text in said() for text in fault.texts),
                        lambda: f"silent: {fault}\n{said()[-1500:]}", deadline=3)
+
+    def check_leaks(self, board, held):
+        leaked = lambda: kinds_of_descriptors(board) - held
+        wait_until(lambda: not leaked(), lambda: f"leaked: {leaked()}", deadline=10)
 
     def run_groups(self, name, sites, once, every=1):
         """once(faults) gives the sites of those that happened. All groups are tried before the test

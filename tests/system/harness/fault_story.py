@@ -4,11 +4,11 @@ import os
 import pathlib
 import re
 import signal
-import time
 
 import dbus
 
 from .remains import descriptors
+from .waiting import wait_until
 
 SETTLES = 15  # s; a start that cannot be made ends after 2 s, a kill waits for 1 s
 SERVICES = ("plain", "notify", "forking", "gated", "crashes")
@@ -109,11 +109,13 @@ class Story:
         return found
 
     def wait_true(self, when):
-        end = time.monotonic() + SETTLES
-        while wrong := self.untrue():
-            if time.monotonic() > end:
-                raise AssertionError(f"not true {when}: {wrong}\n{self.b.log()[-3000:]}")
-            time.sleep(0.02)
+        wrong = []
+
+        def true():
+            wrong[:] = self.untrue()
+            return not wrong
+
+        wait_until(true, lambda: f"true {when}: {wrong}\n{self.b.log()[-3000:]}", deadline=SETTLES)
 
     def recover(self):
         """After the fault is over all can be stopped."""
