@@ -42,6 +42,12 @@ public:
     }
     // Of a folder that was removed behind our back: not populated. Tries a few times.
     [[nodiscard]] Events read_events();
+    // False also of one that is none, or cannot be read.
+    [[nodiscard]] bool is_seen_populated() {
+        if (!dir_) return false;
+        const Events now = read_events();
+        return now.populated && now.error == 0;
+    }
 
     // False: the folder is gone.
     bool thaw() const noexcept;

@@ -54,10 +54,7 @@ std::string orphaned_instance(const std::string& family) {
     if (!parent) return found;
     for (const std::string& name : subfolders(parent.get())) {
         if (!name.starts_with(prefix) || is_one_of_us(name.substr(prefix.size()))) continue;
-        const posix::Fd folder{
-            ::openat(parent.get(), name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
-        const auto events = folder ? read_at(folder.get(), "cgroup.events") : std::nullopt;
-        if (!events || events->find("populated 1") == std::string::npos) continue;
+        if (!CgroupDir::open(parent.get(), name).is_seen_populated()) continue;
         if (found.empty())
             found = name.substr(of_instances.size());
         else

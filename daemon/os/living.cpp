@@ -6,7 +6,6 @@
 
 #include "daemon/os/cgroup_dir.hpp"
 #include "daemon/os/cgroup_place.hpp"
-#include "daemon/os/proc_file.hpp"
 #include "daemon/os/process_tree.hpp"
 #include "hal/posix/fd.hpp"
 #include "hal/posix/log.hpp"
@@ -31,10 +30,8 @@ std::vector<Living> living_in_folders(int instance, const UnitNames& units) {
     const posix::Fd all{::openat(instance, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     std::map<core::UnitId, Living> found;
     for (const std::string& name : subfolders(all.get())) {
-        const posix::Fd folder{
-            ::openat(instance, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-        const auto events = folder ? read_at(folder.get(), "cgroup.events") : std::nullopt;
-        if (!events || events->find("populated 1") == std::string::npos) continue;
+        CgroupDir folder = CgroupDir::open(instance, name);
+        if (!folder.is_seen_populated()) continue;
         const RunFolder meant{name};
         const auto unit = by_folder.find(meant.unit);
         if (unit == by_folder.end()) {
@@ -43,7 +40,7 @@ std::vector<Living> living_in_folders(int instance, const UnitNames& units) {
         }
         Living& living = found[unit->second];
         if (!living.pids.empty() && meant.run < living.run) continue;
-        living = {unit->second, meant.run, CgroupDir{instance, name}.members()};
+        living = {unit->second, meant.run, folder.members()};
     }
     std::vector<Living> out;
     for (auto& [unit, living] : found) out.push_back(std::move(living));
@@ -70,7 +67,8 @@ std::set<std::string> names_in_folders(int instance) {
     std::set<std::string> names;
     const posix::Fd all{::openat(instance, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     for (const std::string& name : subfolders(all.get())) {
-        const std::vector<pid_t> pids = CgroupDir{instance, name}.members();
+        const CgroupDir there = CgroupDir::open(instance, name);
+        const std::vector<pid_t> pids = there ? there.members() : std::vector<pid_t>{};
         if (pids.empty()) continue;
         const std::string folder{RunFolder{name}.unit};
         const std::string said = variable_of(pids.front(), "REEVE_UNIT");
