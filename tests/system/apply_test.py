@@ -48,6 +48,7 @@ class Apply(BoardTest):
     def test_nothing_changed_is_nothing_done(self):
         runs = [self.b.run(u) for u in ("steady", "edited")]
         started = [self.b.starts(u) for u in ("steady", "edited")]
+        self.says(self.b, "unit default: waiting -> up")
         said = len(self.b.log())
         for _ in range(3):
             self.assertIn("nothing changed", self.b.ctl("apply").out)
@@ -55,6 +56,7 @@ class Apply(BoardTest):
         self.assertEqual([self.b.run(u) for u in ("steady", "edited")], runs)
         self.assertEqual([self.b.starts(u) for u in ("steady", "edited")], started)
         self.assertFalse(self.b.get("edited", "Stale"))
+        self.says(self.b, "applied: ", times=3)
         self.assertNotIn("unit ", self.b.log()[said:])  # no unit moved
 
     def test_the_plan_tells_keys_and_values(self):

@@ -54,7 +54,7 @@ class Codes(BoardTest):
         shown = r"evil\x0aunit web: up -> failed\x1b[31m\xff.toml"
         self.assertIn(shown, self.b.ctl("check", str(self.b.units), code=1).out)
         self.b.ctl("apply", code=None)
-        self.wait_until(lambda: shown in self.b.log(), self.b.overview)
+        self.says(self.b, shown)
         self.assertNotIn("\nunit web: up -> failed", self.b.log())
         self.b.ctl("list")
         self.b.ctl("--json", "plan", code=None).json

@@ -49,7 +49,7 @@ class Deaths(BoardTest):
         out, err = self.client.communicate(timeout=60)
         self.assertEqual(self.client.returncode, 7, out + err)
         self.assertEqual(int(b.patient(lambda: b.get("ends", "Code"))), 7)
-        self.assertEqual(b.trace(), ["began"])
+        self.traces(b, ["began"])
         self.assertGreater(b.stats()["taken_over"]["total_us"], 0)
 
     def test_of_a_fault(self):

@@ -64,11 +64,8 @@ class Recover(BoardTest):
         self.assertEqual({n: states[n] for n in self.NAMES}, dict.fromkeys(self.NAMES, "up"))
         self.assertEqual(states["wants-lock"], "waiting")
         self.assertEqual(self.pids(b), before)
+        self.wait_until(lambda: len(b.trace()) >= len(self.NAMES), b.overview)
         self.assertEqual(sorted(b.trace()), sorted(self.NAMES))
-
-    def says(self, b, words):
-        """In its log, which is written beside the loop."""
-        self.wait_until(lambda: words in b.log(), lambda: f"{words!r} in\n{b.log()}")
 
     def assert_manages(self, b, code=None):
         """What is found ends, starts and prints like any other."""
@@ -114,6 +111,7 @@ class Recover(BoardTest):
         self.assertEqual({n: states[n] for n in self.NAMES}, dict.fromkeys(self.NAMES, "up"))
         self.assertEqual((states["wants-lock"], states["rescue"]), ("down", "up"))
         self.assertEqual(self.pids(b), before)
+        self.wait_until(lambda: len(b.trace()) >= len(self.NAMES), b.overview)
         self.assertEqual(sorted(b.trace()), sorted(self.NAMES))
         b.ask("Start", "default")
         b.wait_state("wants-lock", "waiting")
@@ -151,7 +149,7 @@ class Recover(BoardTest):
         manager = b.manager
         os.kill(b.pid, signal.SIGKILL)
         b.process.wait()
-        self.wait_until(lambda: "the keeper is gone" in b.log(), b.overview)
+        self.says(b, "the keeper is gone")
         self.assert_same(b, before)
         self.assertEqual(b.ctl("stop", "wants-lock").code, 0)
         self.assertIn("no reeve-init above this manager", b.ctl("reexec", code=1).err)
@@ -165,7 +163,7 @@ class Recover(BoardTest):
         file = b.runtime / "log" / "plain" / "current"
         self.wait_until(lambda: file.exists() and "says" in file.read_text(), b.overview)
         os.kill(before["leases"], signal.SIGKILL)
-        self.wait_until(lambda: "exit status unknown" in b.log(), b.overview)
+        self.says(b, "exit status unknown")
 
     def test_an_instance_that_runs_is_found(self):
         b = self.board(keeper=True, keeper_options=("--deaths", "2"))
@@ -206,7 +204,7 @@ class WithoutCgroups(BoardTest):
         b.start()
         for name in ("stubborn", "other", *names):
             b.wait_state(name, "up")
-        self.assertIn("process groups", b.log())
+        self.says(b, "process groups")
 
     def assert_ends(self, b):
         b.ctl("shutdown")
@@ -217,7 +215,7 @@ class WithoutCgroups(BoardTest):
         b = self.running("--deaths", "1", "--within", "1min")
         self.start(b)
         b.kill_manager()
-        self.wait_until(lambda: "2 units found running" in b.log(), b.overview)
+        self.says(b, "2 units found running")
         b.kill_manager()  # by the journal
         self.assert_ends(b)
 
@@ -243,7 +241,7 @@ class WithoutCgroups(BoardTest):
         manager = b.manager
         os.kill(b.pid, signal.SIGKILL)
         b.process.wait()
-        self.wait_until(lambda: "the keeper is gone" in b.log(), b.overview)
+        self.says(b, "the keeper is gone")
         for name in ("stubborn", "other"):
             b.ctl("stop", name)
             self.assertEqual(b.state(name), "down")

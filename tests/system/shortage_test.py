@@ -22,9 +22,10 @@ class Shortage(BoardTest):
         self.wait_until(lambda: "up" in b.states().values() and "backoff" in b.states().values(),
                         b.overview)
         self.assertIn("Too many open files", b.ctl("status", code=3).out)
-        self.assertEqual(b.log().count("hardly a descriptor is left"), 1)
         lacking = next(name for name, state in b.states().items() if state == "backoff")
         self.wait_until(lambda: int(b.get(lacking, "Failures")) > 4, b.overview)
+        self.says(b, f"unit {lacking}:")
+        self.assertEqual(b.log().count("hardly a descriptor is left"), 1)
         said = [line for line in b.log().splitlines() if line.startswith(f"unit {lacking}:")]
         self.assertLess(len(said), 5, said)
         b.ctl("stop", *names)
@@ -103,7 +104,7 @@ class Failures(BoardTest):
         self.assertRegex(b.ctl("status").out, f"bad +down .*{problem}")
         shown = b.ctl("--json", "status", "bad", code=3).json["units"][0]
         self.assertEqual(("", 2), (shown["kind"], len(shown["problems"])))
-        self.assertIn(f"nothing is started; mend {b.units}/default.toml:2:9: unit.wants", b.log())
+        self.says(b, f"nothing is started; mend {b.units}/default.toml:2:9: unit.wants")
         self.assertIn("there is no unit worse;", b.ctl("start", "worse", code=4).err)
         b.shell("bad", "exec sleep 1d")
         b.unit("default", "[target]\n")

@@ -49,7 +49,7 @@ class Signals(BoardTest):
         self.b.signal(signal.SIGUSR1)
         self.b.signal(signal.SIGPIPE)
         self.b.signal(signal.SIGUSR2)  # dumps the state
-        self.wait_until(lambda: "state: {" in self.b.log(), self.b.log)
+        self.says(self.b, "state: {")
         self.assertEqual((self.b.main_pid("service"), self.b.state("service")), (pid, "up"))
 
 

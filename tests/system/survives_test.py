@@ -37,7 +37,7 @@ class Survives(BoardTest):
             b.kill_manager()
             self.assertEqual((b.state("works"), b.main_pid("works"), b.run("works")),
                              ("up", pid, run))
-        self.assertEqual(b.trace(), ["began"])
+        self.traces(b, ["began"])
         b.ctl("stop", "works")
         self.assertEqual(b.state("works"), "down")
 
@@ -70,12 +70,13 @@ class Survives(BoardTest):
         b.target("works")
         b.start()
         b.wait_state("works", "up")
+        self.traces(b, ["began"])
         b.kill_manager()
         run = b.run("works")
         os.kill(b.main_pid("works"), signal.SIGKILL)
         self.wait_until(lambda: b.run("works") > run, b.overview)
         b.wait_state("works", "up")
-        self.assertEqual(b.trace(), ["began", "began"])
+        self.traces(b, ["began", "began"])
 
     def test_readiness_told_to_nobody_counts(self):
         b = self.started()
@@ -105,7 +106,7 @@ class Survives(BoardTest):
         b.ctl("event", "set", "go")
         b.kill_manager()
         b.wait_state("second", "up")
-        self.assertEqual(b.trace(), ["first", "second"])
+        self.traces(b, ["first", "second"])
 
     def test_backoff_and_counters_go_on(self):
         b = self.started()
@@ -117,7 +118,7 @@ class Survives(BoardTest):
         b.wait_state("crashes", "backoff")
         b.kill_manager()
         b.wait_state("crashes", "failed")
-        self.assertEqual(b.trace(), ["began"] * 3)
+        self.traces(b, ["began"] * 3)
 
     def test_a_stop_under_way_ends(self):
         b = self.started()
@@ -143,7 +144,7 @@ class Survives(BoardTest):
         self.assertEqual(b.states()["two"], "waiting")
         b.ctl("stop", "one")
         b.wait_state("two", "up")
-        self.assertEqual(b.trace(), ["one", "two"])
+        self.traces(b, ["one", "two"])
 
     def test_what_is_printed_meanwhile_is_there_once(self):
         b = self.started()
@@ -227,7 +228,7 @@ class Survives(BoardTest):
             b.ctl("reexec")
             self.assertNotEqual(b.manager, old)
         self.assertEqual(b.patient(lambda: b.main_pid("works")), pid)
-        self.assertEqual(b.trace(), ["began"])
+        self.traces(b, ["began"])
         # A binary that cannot take over is refused, and nothing happens.
         old = b.manager
         refused = b.ctl("reexec", "--binary", "/bin/true", code=1)
@@ -243,7 +244,7 @@ class Survives(BoardTest):
         b.ctl("reexec", "--binary", other)
         other.unlink()
         b.kill_manager()
-        self.assertIn(f"cannot run {other}", b.log())
+        self.says(b, f"cannot run {other}")
         self.assertEqual(os.readlink(f"/proc/{b.manager}/exe"),
                          str(pathlib.Path(b.environment["REEVE_MANAGER"]).resolve()))
 
@@ -315,7 +316,7 @@ class Survives(BoardTest):
         b.wait_state("last", "up")
         old = b.manager
         b.signal(signal.SIGTERM)
-        self.wait_until(lambda: "stopping" in b.log(), b.overview)
+        self.says(b, "stopping")
         os.kill(old, signal.SIGKILL)
         self.assertEqual(b.wait_exit(), 0)
 

@@ -20,6 +20,7 @@ class Cycle(BoardTest):
         b.target("steady", "red")
         b.start()
         b.wait_state("steady", "up")
+        self.says(b, "ordering cycle")
         self.assert_names_the_loop(b.log(), ("red", "green", "blue"))
         for name in ("red", "green", "blue"):
             self.assertNotEqual(b.states().get(name), "up")

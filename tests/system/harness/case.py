@@ -80,6 +80,17 @@ class BoardTest(unittest.TestCase):
     def wait_until(self, condition, what, **options):
         return wait_until(condition, what, **options)
 
+    def says(self, board, words, times=1):
+        """The log has `words`, or soon: it is written beside the manager's loop."""
+        self.wait_until(lambda: board.log().count(words) >= times,
+                        lambda: f"{words!r} in\n{board.log()[-20000:]}")
+
+    def traces(self, board, wanted):
+        """The services noted this, or soon do: a unit is up before its script has its turn."""
+        self.wait_until(lambda: len(board.trace()) >= len(wanted),
+                        lambda: f"{wanted}, not {board.trace()}\n{board.overview()}")
+        self.assertEqual(board.trace(), wanted)
+
 
 def main():
     """As unittest.main(), with exit code 77 (skipped) when not one test could run."""
