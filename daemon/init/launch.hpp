@@ -16,20 +16,23 @@ namespace reeve::init {
 struct Limits {
     rlimit files{}, core{};
 
+    // Not setrlimit, which in musl brings all that tells other threads: a page.
+    static bool set(auto what, const rlimit& to) { return ::prlimit(0, what, &to, nullptr) == 0; }
+
     void raise() {
         insist("read limits", [&] { return ::getrlimit(RLIMIT_NOFILE, &files); });
         insist("read limits", [&] { return ::getrlimit(RLIMIT_CORE, &core); });
         constexpr rlim_t wanted = 1 << 17U;
         const rlimit more{wanted, wanted}, hard{files.rlim_max, files.rlim_max};
-        if (files.rlim_max >= wanted || ::setrlimit(RLIMIT_NOFILE, &more) == -1)
-            ::setrlimit(RLIMIT_NOFILE, &hard);  // refused: then it stays as it is
+        // Refused: then it stays as it is.
+        if (files.rlim_max >= wanted || !set(RLIMIT_NOFILE, more)) set(RLIMIT_NOFILE, hard);
     }
     // In the manager. A limit of one byte: with none at all, a pipe in core_pattern is still fed.
     void hand_on(bool core_wanted) const {
         const rlimit low{core.rlim_max < 1 ? core.rlim_max : 1, core.rlim_max};
-        if (::setrlimit(RLIMIT_NOFILE, &files) == -1 && ::setrlimit(RLIMIT_NOFILE, &files) == -1)
+        if (!set(RLIMIT_NOFILE, files) && !set(RLIMIT_NOFILE, files))
             say_cannot("restore the limit of open files");
-        if (!core_wanted && ::setrlimit(RLIMIT_CORE, &low) == -1) ::setrlimit(RLIMIT_CORE, &low);
+        if (!core_wanted && !set(RLIMIT_CORE, low)) set(RLIMIT_CORE, low);
     }
 };
 

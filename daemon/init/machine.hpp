@@ -68,7 +68,7 @@ inline void wait_for_all(Nanos limit) {
 // The last mounted first; what is busy is made read-only. A path with a space (written \040 here)
 // is left to the kernel's own end.
 inline void unmount_all() {
-    static char text[32768];
+    char text[32768];
     const int fd = ::open("/proc/self/mounts", O_RDONLY | O_CLOEXEC);
     size_t length = 0;
     for (ssize_t got = 0; (got = ::read(fd, text + length, sizeof text - 1 - length)) > 0;)

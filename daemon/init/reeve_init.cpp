@@ -133,7 +133,7 @@ private:
         }
         ++state_.header().generation;
         const int inherited[] = {pair[1], state_.memory, state_.exits, busy_};
-        if (socket_ >= 0 && pair[1] >= 0) pid = ::fork();
+        if (socket_ >= 0 && pair[1] >= 0) pid = ::_Fork();
         if (pid == 0) launcher_.become(deaths_.level, inherited);
         if (pid == -1) say_cannot("start the manager"), hang_up();
         started_at_ = clock_now();
