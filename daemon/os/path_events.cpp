@@ -56,6 +56,7 @@ struct PathEvents::Impl : std::enable_shared_from_this<PathEvents::Impl> {
     void watch_mounts();
     bool try_to_watch_mounts();
     void look_again_at_unwatched();
+    void lacks_nothing(std::uint32_t id);
     void mark(const inotify_event& event, std::string_view name);
     void mark_all();
 
@@ -64,6 +65,7 @@ struct PathEvents::Impl : std::enable_shared_from_this<PathEvents::Impl> {
     posix::Fd mounts;
     std::map<std::uint32_t, Watched> watches;
     std::set<std::uint32_t> unwatched;  // some folder on their way: walked again and again
+    bool looking_again = false;
     std::map<PathStep, std::set<std::uint32_t>> users;    // which paths go through a step
     std::set<int> folders;                                // watched
     std::map<WalkId, std::set<std::uint32_t>> under_way;  // and who waits behind each
@@ -147,9 +149,8 @@ void PathEvents::Impl::done(std::uint32_t id, Errand& errand) {
         Watched& watched = found->second;
         watched.walking = false;
         take_steps(id, watched, std::move(errand.walk.steps));
-        if (!errand.walk.unwatched) {
-            if (unwatched.erase(id) != 0 && unwatched.empty()) walks->all_watched();
-        } else if (unwatched.insert(id).second && unwatched.size() == 1) {
+        if (errand.walk.unwatched) {
+            unwatched.insert(id);
             look_again_at_unwatched();
         }
         if (errand.walk.behind) {
@@ -160,19 +161,28 @@ void PathEvents::Impl::done(std::uint32_t id, Errand& errand) {
                 hung->second.insert(id);
         }
     }
+    if (found == watches.end() || !errand.walk.unwatched) lacks_nothing(id);
     drop_unused();
     start_due();
     if (found != watches.end() && errand.tell) errand.tell();
 }
 
 void PathEvents::Impl::look_again_at_unwatched() {
+    if (std::exchange(looking_again, true)) return;
     loop.try_again([weak = weak_from_this()] {
         const auto impl = weak.lock();
         if (!impl) return true;
         for (const std::uint32_t id : impl->unwatched) impl->watches.at(id).due = true;
         impl->start_due();
-        return impl->unwatched.empty();
+        impl->looking_again = !impl->unwatched.empty();
+        return !impl->looking_again;
     });
+}
+
+// All of its way is watched, or nobody asks about it any more.
+void PathEvents::Impl::lacks_nothing(std::uint32_t id) {
+    unwatched.erase(id);
+    if (unwatched.empty()) walks->all_watched();
 }
 
 void PathEvents::Impl::take_steps(std::uint32_t id, Watched& watched, std::vector<PathStep> steps) {
@@ -264,7 +274,7 @@ void PathEvents::unwatch(Watch watch) {
     const auto found = impl_->watches.find(static_cast<std::uint32_t>(watch));
     if (found == impl_->watches.end()) return;
     impl_->take_steps(found->first, found->second, {});
-    impl_->unwatched.erase(found->first);
+    impl_->lacks_nothing(found->first);
     impl_->watches.erase(found);
     impl_->drop_unused();
 }

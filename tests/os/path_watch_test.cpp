@@ -1,13 +1,18 @@
 #include "daemon/os/path_watch.hpp"
 
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <fstream>
 #include <map>
 #include <vector>
 
 #include "daemon/os/path_events.hpp"
+#include "hal/posix/log.hpp"
 #include "tests/os/support/hung_mount.hpp"
 #include "tests/os/support/turns.hpp"
 
@@ -254,6 +259,44 @@ TEST(PathEventsTest, AChangeDuringALookIsNotLost) {
         return [&exists, now] { exists = now; };
     });
     EXPECT_TRUE(run_until(loop, [&] { return exists; }));
+}
+
+// False: this kernel gives a process no limit of its own. Of one thread only.
+bool allow_no_watches() {
+    if (::unshare(CLONE_NEWUSER) != 0) return false;
+    std::ofstream limit{"/proc/sys/user/max_inotify_watches"};
+    limit << 0 << std::flush;
+    return limit.good();
+}
+
+// Asks thrice about a path while there are no watches; how often that was said.
+int say_that_there_are_no_watches() {
+    static std::atomic<int> said = 0;  // a walk's thread may be the last to speak
+    Loop loop;
+    PathEvents events{loop};
+    log::set_sink([](log::Level, std::string_view line) {
+        if (line.find("cannot watch /:") != line.npos) ++said;
+    });
+    for (int i = 0; i < 3; ++i) {
+        int looks = 0;
+        const auto watch = events.watch("/nowhere", false, [&] { return [&] { ++looks; }; });
+        if (!run_until(loop, [&] { return looks >= 2; })) return -1;  // tried again, in silence
+        events.unwatch(watch);
+    }
+    return said;
+}
+
+// A shortage that ends because nobody asks any more is over: the next one is said too.
+TEST(PathEventsTest, EachShortageOfWatchesIsSaidOnce) {
+    constexpr int cannot = 77;
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) ::_exit(allow_no_watches() ? say_that_there_are_no_watches() : cannot);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status));
+    if (WEXITSTATUS(status) == cannot) GTEST_SKIP() << "may not make a user namespace";
+    EXPECT_EQ(WEXITSTATUS(status), 3);
 }
 
 }  // namespace
