@@ -168,10 +168,17 @@ void Definitions::add_refused(const DefinitionSet& next, Plan& plan) const {
         if (!in_force_.bad.contains(name)) plan.refused.push_back({name, problems});
 }
 
+bool Definitions::is_change(const Plan& plan, const DefinitionSet& next) const noexcept {
+    return !plan.added.empty() || !plan.removed.empty() || !plan.changed.empty() ||
+           next.units.masked != in_force_.units.masked;
+}
+
 void Definitions::taken(const Plan& plan, DefinitionSet&& next) noexcept {
-    const bool nothing = plan.added.empty() && plan.removed.empty() && plan.changed.empty() &&
-                         next.units.masked == in_force_.units.masked;
-    if (!nothing) {
+    replace(std::move(next), is_change(plan, next));
+}
+
+void Definitions::replace(DefinitionSet&& next, bool changes) noexcept {
+    if (changes) {
         before_ = std::move(in_force_);
         has_before_ = true;
         if (next.of_files) before_.of_files = false;  // the files say something else now

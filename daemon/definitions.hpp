@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,17 +39,22 @@ public:
     // fails: then the plan says at which step.
     using Done = std::function<void(Plan&, DefinitionSet&)>;
     void prepare(const core::Engine& engine, const bus::ApplyOptions& options, Done done);
+    // What the event does not tell of an apply, for foretell().
+    [[nodiscard]] std::string note_of(const Plan& plan, const DefinitionSet& next) const;
     // `next` is in force now.
     void taken(const Plan& plan, DefinitionSet&& next) noexcept;
     [[nodiscard]] bool is_rolled_back() const noexcept { return !in_force_.of_files; }
 
-    // Of a manager that takes over; `engine` has the set in force. load() throws
+    // Of a manager that takes over; `engine` has the set in force. load() and foretell() throw
     // std::invalid_argument.
     [[nodiscard]] std::string save() const;
     void load(std::string_view saved, const core::Engine& engine);
+    void foretell(std::string_view note);  // of the next set that is remembered
     void remember(const core::Event& event);
     // Whether what save() gave has a set to go back to. Throws std::invalid_argument.
     [[nodiscard]] static bool has_before(std::string_view saved);
+    // Whether the set that note_of() told of leaves one to go back to. Throws as has_before().
+    [[nodiscard]] static bool changes(std::string_view note);
     [[nodiscard]] bool can_roll_back() const noexcept { return has_before_; }
 
     // Reads off the loop the instance NAME@i as asked for, and the instances it refers to; empty:
@@ -64,6 +70,15 @@ public:
 
 private:
     struct Reading;
+    struct Foretold {
+        bool changes = true;  // what is in force
+        bool of_files = true;
+        std::set<std::string, std::less<>> templates;
+        DefinitionSet::Bad bad;
+    };
+    static Foretold read(std::string_view note);
+    [[nodiscard]] bool is_change(const Plan& plan, const DefinitionSet& next) const noexcept;
+    void replace(DefinitionSet&& next, bool changes) noexcept;
     void remember(const core::ApplySet& set);
     void add_refused(const DefinitionSet& next, Plan& plan) const;
     [[nodiscard]] DefinitionSet earlier() const;
@@ -74,6 +89,7 @@ private:
     DefinitionSet in_force_;
     DefinitionSet before_;
     bool has_before_ = false;
+    std::optional<Foretold> foretold_;
     std::set<std::string, std::less<>> instances_;  // made on demand, kept across apply
 };
 

@@ -81,6 +81,31 @@ bool Definitions::has_before(std::string_view saved) {
     return in.read<bool>();
 }
 
+std::string Definitions::note_of(const Plan& plan, const DefinitionSet& next) const {
+    archive::Writer out;
+    out(is_change(plan, next), next.of_files, names_of(next.templates), next.bad);
+    return out.finish();
+}
+
+Definitions::Foretold Definitions::read(std::string_view note) {
+    archive::Reader in{note};
+    Foretold out;
+    in(out.changes, out.of_files);
+    const auto templates = in.read<Names>();
+    out.templates = {templates.begin(), templates.end()};
+    in(out.bad);
+    in.finish();
+    return out;
+}
+
+void Definitions::foretell(std::string_view note) {
+    foretold_ = read(note);
+}
+
+bool Definitions::changes(std::string_view note) {
+    return read(note).changes;
+}
+
 // What the other took over or made, and died before it could be seen in a snapshot. Which of the
 // instances that it made was asked for, and which that one refers to, is not told: all are kept.
 void Definitions::remember(const core::Event& event) {
@@ -92,12 +117,15 @@ void Definitions::remember(const core::Event& event) {
 }
 
 void Definitions::remember(const core::ApplySet& set) {
+    Foretold how{
+        .changes = true, .of_files = true, .templates = in_force_.templates, .bad = set.bad};
+    if (foretold_) how = std::move(*std::exchange(foretold_, std::nullopt));
     DefinitionSet next;
     next.units = set;
-    next.bad = set.bad;
-    next.templates = in_force_.templates;
-    before_ = std::exchange(in_force_, std::move(next));
-    has_before_ = true;
+    next.bad = std::move(how.bad);
+    next.templates = std::move(how.templates);
+    next.of_files = how.of_files;
+    replace(std::move(next), how.changes);
 }
 
 }  // namespace reeve

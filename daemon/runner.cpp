@@ -379,9 +379,11 @@ void Runner::on(const core::Removed& action) {
 
 // ── definitions ────────────────────────────────────────────────────────────────────────────────
 
-// Throws when the set was not taken over; then all is as it was.
-void Runner::take(const core::ApplySet& set) {
+// Throws when the set was not taken over; then all is as it was. Until look_after_apply(), no
+// snapshot is taken: in it the set and what Definitions knows of it would not agree.
+void Runner::take(const core::ApplySet& set, const std::string& note) {
     pump();  // what came before it
+    if (!note.empty()) ledger_.note(note);
     const auto had = gates_.devices();
     Fed fed{set, now()};
     fed.number = ledger_.record(fed.event, fed.at);
@@ -395,6 +397,9 @@ void Runner::take(const core::ApplySet& set) {
         gates_.set_devices(had);
         throw;
     }
+}
+
+void Runner::look_after_apply() {
     posix::guarded("after an apply", [&] {
         pump();  // ids are known now
         accounts_.refresh();
@@ -440,24 +445,39 @@ void Runner::plan(const bus::ApplyOptions& options, std::function<void(std::stri
 }
 
 void Runner::apply(const bus::ApplyOptions& options, std::function<void(bus::ApplyOutcome)> done) {
-    definitions_.prepare(engine_, options,
-                         [this, done = std::move(done)](Plan& plan, DefinitionSet& next) {
-                             for (const auto& problem : plan.problems)
-                                 log::warn("{}", to_string(problem));
-                             try {
-                                 if (!plan.is_refused()) {
-                                     take(next.units);
-                                     definitions_.taken(plan, std::move(next));
-                                     if (custodian_) ledger_.take(snapshot());
-                                     plan.rolled_back = definitions_.is_rolled_back();
-                                     ::malloc_trim(0);
-                                 }
-                             } catch (const std::exception& e) {
-                                 plan.failed = std::string{"taking over: "} + e.what();
-                             }
-                             log_outcome(plan);
-                             done({!plan.is_refused(), to_json(plan)});
-                         });
+    definitions_.prepare(
+        engine_, options,
+        [this, request = options.request, done = std::move(done)](Plan& plan, DefinitionSet& next) {
+            for (const auto& problem : plan.problems) log::warn("{}", to_string(problem));
+            const bool is_refused = plan.is_refused();
+            std::optional<bus::ApplyOutcome> outcome;
+            try {
+                if (!is_refused) outcome = take_over_set(request, plan, next);
+            } catch (const std::exception& e) {
+                plan.failed = std::string{"taking over: "} + e.what();
+            }
+            log_outcome(plan);
+            done(outcome ? std::move(*outcome) : bus::ApplyOutcome{false, to_json(plan)});
+            if (!outcome) return;
+            look_after_apply();
+            if (custodian_) ledger_.take(snapshot());
+            ::malloc_trim(0);
+        });
+}
+
+// The answer is in the journal before the set is: one that is in force is never asked for again.
+bus::ApplyOutcome Runner::take_over_set(core::RequestId request, Plan& plan, DefinitionSet& next) {
+    const bool was_rolled_back = std::exchange(plan.rolled_back, !next.of_files);
+    Applied applied{request, {true, to_json(plan)}};
+    try {
+        take(next.units,
+             custodian_ ? note_of_apply(applied, definitions_.note_of(plan, next)) : std::string{});
+    } catch (...) {
+        plan.rolled_back = was_rolled_back;
+        throw;
+    }
+    definitions_.taken(plan, std::move(next));
+    return std::move(applied.outcome);
 }
 
 void Runner::apply_quietly() {

@@ -64,6 +64,11 @@ private:
         core::TimePoint at;
         std::uint64_t number = 0;
     };
+    // A set that was taken over, and what is answered to who asked for it.
+    struct Applied {
+        core::RequestId request{};
+        bus::ApplyOutcome outcome;
+    };
 
     [[nodiscard]] core::Settings core_settings() const;
     [[nodiscard]] core::Result result_for(const core::Spawn& action) const;
@@ -100,6 +105,7 @@ private:
     // runner_taken_over.cpp
     void take_over(Ledger::Past past, core::TimePoint fetched);
     void keep_set_before();
+    static bool can_roll_back(const Ledger::Past& past);
     void roll_back();
     std::vector<core::Action> remember(const Fed& fed, std::size_t done = SIZE_MAX);
     void remember(const core::Action& action);
@@ -121,6 +127,8 @@ private:
     void remembers(const core::EventReport&) {}
     void remembers(const core::Answer&) {}
     void remember_note(std::string_view note);
+    void remember_definitions(const core::Event& event);
+    static std::string note_of_apply(const Applied& applied, const std::string& definitions);
     void give_way_to(const std::string& binary);
     void note_failed(std::uint64_t event);
     void note_status(core::UnitId unit, core::RunId run, const std::string& text);
@@ -135,7 +143,9 @@ private:
     [[nodiscard]] journal::Snapshot snapshot() const;
     void restore(const journal::Snapshot& snapshot);
 
-    void take(const core::ApplySet& set);
+    void take(const core::ApplySet& set, const std::string& note = {});
+    bus::ApplyOutcome take_over_set(core::RequestId request, Plan& plan, DefinitionSet& next);
+    void look_after_apply();
     void apply_quietly();  // SIGHUP
     void check_accounts();
     void end(core::ShutdownRequest request);  // as feed(), and says so in the log
@@ -157,6 +167,7 @@ private:
     Runs runs_;
     std::unique_ptr<bus::Bus> bus_;
     std::deque<Fed> queue_;
+    std::optional<Applied> foretold_, to_answer_;   // the other died before it could
     std::optional<AttachTime> attached_;            // none: there was nothing to take over
     core::TimePoint began_;                         // main() did
     std::map<core::UnitId, std::string> hindered_;  // by an account, and why

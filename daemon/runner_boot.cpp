@@ -6,17 +6,6 @@
 
 namespace reeve {
 
-namespace {
-
-bool can_roll_back(const Ledger::Past& past) {
-    for (const journal::Entry& entry : past.since)
-        if (!entry.note && std::holds_alternative<core::ApplySet>(entry.event)) return true;
-    archive::Reader shell{past.snapshot.shell};
-    return Definitions::has_before(shell.read<std::string>());
-}
-
-}  // namespace
-
 void Runner::come_up() {
     const core::TimePoint fetched = now();
     std::optional<Ledger::Past> past;
@@ -68,6 +57,7 @@ void Runner::roll_back() {
 // Reads the files, takes what runs for what it is, and starts the rest.
 void Runner::boot(Recover how) {
     take(definitions_.load_first(custodian_ ? runs_.names_left() : std::set<std::string>{}));
+    look_after_apply();
     std::string target = core_settings().boot_target;
     if (how == Recover::rescue) target = engine_.find("rescue") ? "rescue" : "rescue.target";
     if (const std::string problem = definitions_.problem_of(target); !problem.empty())

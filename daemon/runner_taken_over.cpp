@@ -17,9 +17,9 @@ namespace reeve {
 namespace {
 
 // What a note of the journal is about.
-enum class Note : std::uint8_t { status, request, reexec, failed };
+enum class Note : std::uint8_t { status, request, reexec, failed, apply };
 constexpr Note last_of(Note) noexcept {
-    return Note::failed;
+    return Note::apply;
 }
 
 // Where we were started from; what lies there now may be another.
@@ -76,7 +76,7 @@ void Runner::take_over(Ledger::Past past, core::TimePoint fetched) {
     // What was told and not handled yet: the runs knew of it when it came.
     for (const Fed& fed : queue_) {
         runs_.remember(fed.event);
-        definitions_.remember(fed.event);
+        remember_definitions(fed.event);
     }
     attached_->ends(Part::replay, now());
     resume();
@@ -106,7 +106,7 @@ std::vector<core::Action> Runner::remember(const Fed& fed, std::size_t done) {
         else
             hindered_[hindered->unit] = hindered->why;
     }
-    definitions_.remember(fed.event);
+    remember_definitions(fed.event);
     std::vector<core::Action> actions = decide(fed);
     std::size_t first = std::min(done, actions.size());
     if (first < actions.size() && std::holds_alternative<core::Spawn>(actions[first])) ++first;
@@ -166,7 +166,44 @@ void Runner::remember_note(std::string_view note) {
         case Note::request: bus_->replay(in.read<std::string>()); break;
         case Note::reexec: by_reexec_ = true; break;
         case Note::failed: break;  // see failed_events()
+        case Note::apply: {
+            foretold_.emplace();
+            in(foretold_->request, foretold_->outcome.applied, foretold_->outcome.report);
+            definitions_.foretell(in.read<std::string>());
+            break;
+        }
     }
+}
+
+std::string Runner::note_of_apply(const Applied& applied, const std::string& definitions) {
+    archive::Writer note;
+    note(Note::apply, applied.request, applied.outcome.applied, applied.outcome.report,
+         definitions);
+    return note.finish();
+}
+
+bool Runner::can_roll_back(const Ledger::Past& past) {
+    const auto failed = failed_events(past.since);
+    bool changes = true;  // the next set
+    for (const journal::Entry& entry : past.since) {
+        if (entry.note) {
+            archive::Reader in{*entry.note};
+            if (in.read<Note>() != Note::apply) continue;
+            Applied applied;
+            in(applied.request, applied.outcome.applied, applied.outcome.report);
+            changes = Definitions::changes(in.read<std::string>());
+        } else if (std::holds_alternative<core::ApplySet>(entry.event)) {
+            if (changes && !failed.contains(entry.sequence)) return true;
+        }
+    }
+    archive::Reader shell{past.snapshot.shell};
+    return Definitions::has_before(shell.read<std::string>());
+}
+
+void Runner::remember_definitions(const core::Event& event) {
+    definitions_.remember(event);
+    if (std::holds_alternative<core::ApplySet>(event))
+        to_answer_ = std::exchange(foretold_, std::nullopt);
 }
 
 // ── another binary ─────────────────────────────────────────────────────────────────────────────
@@ -247,6 +284,7 @@ void Runner::resume() {
     attached_->ends(AttachTime::Part::adopt, now());
     gates_.resume();
     if (by_reexec_) bus_->came_up_by_reexec();
+    if (to_answer_) bus_->applied(to_answer_->request, to_answer_->outcome);
     bus_->resume();
     bus_->took_over(
         core::TimePoint{std::chrono::microseconds{custodian_->header().died_at / 1000}});

@@ -38,6 +38,7 @@ struct ApplyOptions {
     bool rollback = false;         // to the set before the last that changed anything
     bool restart_changed = false;  // all that run with an older definition, not only `restart`
     std::vector<std::string> restart;
+    core::RequestId request{};  // that is answered by it; 0: none
 };
 struct ApplyOutcome {
     bool applied = false;

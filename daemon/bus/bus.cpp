@@ -182,6 +182,13 @@ void Bus::took_over(core::TimePoint since) {
     if (impl_->message_bus.has_name()) impl_->tell_what_was_missed();
 }
 
+void Bus::applied(core::RequestId request, const ApplyOutcome& outcome) {
+    Outcome answer;
+    answer.applied = outcome.applied;
+    answer.text = outcome.report;
+    impl_->requests.complete(request, std::move(answer));
+}
+
 void Bus::came_up_by_reexec() {
     Outcome outcome;
     outcome.text = REEVE_VERSION;

@@ -63,6 +63,8 @@ public:
     // The manager before us died then: PropertiesChanged goes out on the message bus for units that
     // have changed since.
     void took_over(core::TimePoint since);
+    // Answers who asked for a set that the predecessor took over; before resume().
+    void applied(core::RequestId request, const ApplyOutcome& outcome);
     // Answers who asked for ReExec; before resume().
     void came_up_by_reexec();
     [[nodiscard]] int listening() const noexcept;  // borrowed

@@ -67,11 +67,12 @@ std::string subject_of(const char* method, const ApplyOptions& options) {
 
 void take_over(Call& call, const char* method, bool rollback) {
     Dictionary options{call.message, "options"};
-    const ApplyOptions wanted = apply_options(options, rollback);
+    ApplyOptions wanted = apply_options(options, rollback);
     if (!call.context.access.may_control(call.caller)) deny("apply unit files", controllers);
     const auto id = call.context.requests.open_own(
         call, {subject_of(method, wanted), Shape::applied, {}}, options);
     if (!id) return;
+    wanted.request = *id;
     Context& context = call.context;
     context.backend.apply(wanted, [&context, id = *id, alive = std::weak_ptr{context.alive}](
                                       const ApplyOutcome& outcome) {
