@@ -1,11 +1,67 @@
 #include "daemon/os/helper.hpp"
 
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstddef>
+#include <memory>
 #include <system_error>
 
 namespace reeve::os {
+
+namespace {
+
+constexpr std::size_t child_stack = 32 * 1024;
+
+struct Order {
+    char* const* words;
+    char* const* environment;
+    int input, output;
+    pid_t parent;
+    int error = 0;  // of the child
+};
+
+// As stdin or stdout; one that is there already loses its close-on-exec.
+bool put(int fd, int as) noexcept {
+    return fd == as ? ::fcntl(fd, F_SETFD, 0) != -1 : ::dup2(fd, as) != -1;
+}
+
+// In the child, which shares our memory, all signals blocked: nothing but system calls.
+int become(void* argument) noexcept {
+    auto& order = *static_cast<Order*>(argument);
+    sigset_t none;
+    ::sigemptyset(&none);
+    for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+    const bool is_ready = ::setpgid(0, 0) != -1 && ::prctl(PR_SET_PDEATHSIG, SIGKILL) != -1 &&
+                          put(order.input, STDIN_FILENO) && put(order.output, STDOUT_FILENO) &&
+                          ::sigprocmask(SIG_SETMASK, &none, nullptr) != -1;
+    if (is_ready && ::getppid() != order.parent) ::_exit(127);  // it died before it could count
+    if (is_ready) ::execve(order.words[0], order.words, order.environment);
+    order.error = errno;
+    ::_exit(127);
+}
+
+// posix_spawn cannot ask for the signal at the parent's death.
+pid_t start(Order& order) {
+    const auto stack = std::make_unique<std::byte[]>(child_stack);
+    sigset_t all;
+    sigset_t before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    constexpr int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;  // back when it executes, or has ended
+    const pid_t pid = ::clone(become, stack.get() + child_stack, flags, &order);
+    if (pid == -1) order.error = errno;
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (pid > 0 && order.error != 0) ::waitpid(pid, nullptr, 0);
+    return pid;
+}
+
+}  // namespace
 
 pid_t spawn_helper(const std::vector<std::string>& command, int input, int output) {
     std::vector<char*> argv;
@@ -13,27 +69,10 @@ pid_t spawn_helper(const std::vector<std::string>& command, int input, int outpu
     argv.push_back(nullptr);
     char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
     char* environment[] = {path, nullptr};
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t all;
-    sigset_t none;
-    ::sigfillset(&all);
-    ::sigemptyset(&none);
-    ::posix_spawn_file_actions_init(&files);
-    ::posix_spawn_file_actions_adddup2(&files, input, 0);
-    ::posix_spawn_file_actions_adddup2(&files, output, 1);
-    ::posix_spawnattr_init(&attributes);
-    ::posix_spawnattr_setsigdefault(&attributes, &all);
-    ::posix_spawnattr_setsigmask(&attributes, &none);
-    ::posix_spawnattr_setpgroup(&attributes, 0);
-    ::posix_spawnattr_setflags(
-        &attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-    pid_t pid = 0;
-    const int error = ::posix_spawn(&pid, argv[0], &files, &attributes, argv.data(), environment);
-    ::posix_spawnattr_destroy(&attributes);
-    ::posix_spawn_file_actions_destroy(&files);
-    if (error != 0)
-        throw std::system_error{error, std::generic_category(), "start " + command.front()};
+    Order order{argv.data(), environment, input, output, ::getpid()};
+    const pid_t pid = start(order);
+    if (order.error != 0)
+        throw std::system_error{order.error, std::generic_category(), "start " + command.front()};
     return pid;
 }
 

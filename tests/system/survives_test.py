@@ -235,6 +235,27 @@ class Survives(BoardTest):
         self.assertIn("/bin/true: does not know --check-state", refused.err)
         self.assertEqual(b.manager, old)
 
+    def binary(self, b, script):
+        path = b.folder / "binary"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        return path
+
+    def test_who_is_asked_by_a_manager_that_dies_goes_with_it(self):
+        b = self.started()
+        b.start()
+        asked = b.data / "asked"
+        client = b.ctl_begin("reexec", "--binary", self.binary(
+            b, f"[ -e {asked} ] || exec /bin/sh -c 'echo $$ > {asked}.new; mv {asked}.new {asked}; "
+               "exec sleep 600'"))
+        self.wait_until(asked.exists, b.overview)
+        pid = int(asked.read_text())
+        b.kill_manager()
+        self.wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "it ends")
+        out, err = client.communicate(timeout=60)
+        self.assertEqual(client.returncode, 1, out + err)  # the next manager asked again
+        self.assertIn("does not know --check-state", err)
+
     def test_a_binary_that_has_gone_since(self):
         b = self.started()
         b.start()
