@@ -73,30 +73,29 @@ std::string World::save() const {
     return out.finish();
 }
 
-void World::load(const std::vector<units::UnitPtr>& definitions, std::string_view saved) {
-    archive::Reader in{saved};
-    if (in.read<std::string>() != magic)
-        throw std::invalid_argument{"saved state: unknown version"};
-    std::map<std::string_view, std::deque<units::UnitPtr>> given;
-    for (const units::UnitPtr& each : definitions) given[each->name].push_back(each);
-    const auto take = [&](std::string_view name) {
-        std::deque<units::UnitPtr>& list = given[name];
-        if (list.empty())
-            throw std::invalid_argument{"saved state: no definition of " + std::string{name}};
-        units::UnitPtr first = list.front();
-        if (list.size() > 1) list.pop_front();
-        return first;
-    };
-    const auto known = [&](const std::string& name) -> Unit* {
-        if (name.empty()) return nullptr;
-        const auto found = graph.units().find(name);
-        if (found == graph.units().end()) throw std::invalid_argument{"saved state: other units"};
-        return found->second.get();
-    };
-    const auto one = [&](const std::string& name) -> Unit* {
-        if (name.empty()) throw std::invalid_argument{"saved state: a unit without a name"};
-        return known(name);
-    };
+// Takes the bytes in the order in which save() wrote them.
+class World::Loader {
+public:
+    Loader(World& world, const std::vector<units::UnitPtr>& definitions, std::string_view saved)
+        : world_{world}, in_{saved} {
+        if (in_.read<std::string>() != magic) refuse("unknown version");
+        for (const units::UnitPtr& each : definitions) given_[each->name].push_back(each);
+    }
+
+    void load() {
+        units();
+        for (const auto& [name, unit] : world_.graph.units()) world_.derive(*unit);
+        for (Links& links : links_) restore(links);
+        facts();
+        requests();
+        each([&] { world_.results.push_back(in_.read<UnitId>()); });
+        each([&] { world_.joining_.push_back(unit()); });
+        world_.last_target = unit_or_none();
+        in_.finish();
+    }
+
+private:
+    // What of a unit points to others, and is found when all are there.
     struct Links {
         Unit* unit;
         bool witness;
@@ -104,94 +103,143 @@ void World::load(const std::vector<units::UnitPtr>& definitions, std::string_vie
         std::vector<std::pair<std::string, RunId>> bound;
         std::uint32_t cursor;
     };
-    std::vector<Links> links;
+
+    [[noreturn]] static void refuse(const std::string& why) {
+        throw std::invalid_argument{"saved state: " + why};
+    }
+    template <class Take>
+    void each(Take take) {
+        for (auto count = in_.read<std::size_t>(); count > 0; --count) take();
+    }
+
+    units::UnitPtr definition(std::string_view name) {
+        std::deque<units::UnitPtr>& list = given_[name];
+        if (list.empty()) refuse("no definition of " + std::string{name});
+        units::UnitPtr first = list.front();
+        if (list.size() > 1) list.pop_front();
+        return first;
+    }
+    Unit* known(const std::string& name) const {
+        if (name.empty()) return nullptr;
+        const auto found = world_.graph.units().find(name);
+        if (found == world_.graph.units().end()) refuse("other units");
+        return found->second.get();
+    }
+    Unit* unit_or_none() { return known(in_.read<std::string>()); }
+    Unit* unit() {
+        Unit* const found = unit_or_none();
+        if (found == nullptr) refuse("a unit without a name");
+        return found;
+    }
+
+    void units();
+    void seldom(Unit& unit, Links& links);
+    void restore(Links& links) const;
+    void facts();
+    void requests();
+
+    World& world_;
+    archive::Reader in_;
+    std::map<std::string_view, std::deque<units::UnitPtr>> given_;
+    std::vector<Links> links_;
+};
+
+void World::Loader::units() {
     std::uint32_t next_id = 0;
-    in(now_, last_run, phase, join_until, shutdown_until, next_id);
+    in_(world_.now_, world_.last_run, world_.phase, world_.join_until, world_.shutdown_until,
+        next_id);
     std::vector<units::UnitPtr> current;
-    for (auto count = in.read<std::size_t>(); count > 0; --count) {
-        const auto name = in.read<std::string>();
-        Unit& unit = graph.restore(name, in.read<UnitId>());
-        const auto defined = in.read<bool>();
-        const auto stale = in.read<bool>();
-        if (defined) current.push_back(unit.definition = take(name));
-        if (stale) unit.edit().of_run = take(name);
+    each([&] {
+        const auto name = in_.read<std::string>();
+        Unit& unit = world_.graph.restore(name, in_.read<UnitId>());
+        const auto defined = in_.read<bool>();
+        const auto stale = in_.read<bool>();
+        if (defined) current.push_back(unit.definition = definition(name));
+        if (stale) unit.edit().of_run = definition(name);
         if (stale && !defined) current.push_back(unit.seldom->of_run);
-        fields(in, unit);
+        fields(in_, unit);
         if (unit.file() == nullptr ? unit.state() != State::down : stale && !unit.runs())
-            throw std::invalid_argument{"saved state: another definition than that of the run"};
-        Links link{&unit, in.read<bool>(), {}, {}, unit.cursor};
-        for (std::uint32_t& index : link.support) in(index);
-        auto asked_by = in.read<std::string>();
-        auto hindered = in.read<std::string>();
-        auto problems = in.read<std::vector<std::string>>();
-        if (!asked_by.empty()) unit.edit().asked_by = std::move(asked_by);
-        if (!hindered.empty()) unit.edit().hindered = std::move(hindered);
-        if (!problems.empty()) unit.edit().problems = std::move(problems);
-        for (auto bound = in.read<std::size_t>(); bound > 0; --bound) {
-            auto to = in.read<std::string>();
-            link.bound.emplace_back(std::move(to), in.read<RunId>());
-        }
-        links.push_back(std::move(link));
-    }
-    graph.set_next_id(next_id);
-    graph.set_aliases(current);
-    graph.wire_all();
-    for (const auto& [name, unit] : graph.units()) {
-        facts.add_gate(*unit);
-        deadlines.set(*unit, unit->machine.next_deadline());
-        if (unit->runs()) ++running_;
-        if (unit->stale()) ++stale_;
-        if (unit->state() == State::starting) ++starting_;
-        if (unit->leases == Leases::refused) refused_.insert(unit.get());
-        if (unit->state() == State::waiting && unit->machine.idle_waits() &&
-            !unit->machine.idle_over())
-            idle_.insert(unit.get());
-        if (!unit->definition && unit->defined_once && !unit->masked &&
-            unit->state() == State::down)
-            gone_.push_back(unit.get());  // a request still waits for it
-        if (!unit->is_up() || unit->file() == nullptr) continue;
-        for (const std::string& event : unit->file()->sets)
-            facts.event(event).setters.insert(unit.get());
-    }
-    for (Links& link : links) {
-        Unit& unit = *link.unit;
-        unit.cursor = link.cursor;
-        if (link.witness && link.cursor < unit.edges.size())
-            unit.witness = unit.edges[link.cursor].other;
-        for (std::size_t slot = 0; slot < link.support.size(); ++slot)
-            unit.support[slot] = support_at(unit, link.support[slot]);
-        for (auto& [to, run] : link.bound) unit.edit().bound.push_back({known(to), run});
-    }
-    for (const std::string& name : in.read<std::vector<std::string>>())
-        facts.event(name).marked = true;
-    for (auto count = in.read<std::size_t>(); count > 0; --count) {
-        const auto name = in.read<std::string>();
-        facts.restore_path(name, in.read<Truth>());
-    }
-    for (auto count = in.read<std::size_t>(); count > 0; --count) {
-        const auto name = in.read<std::string>();
-        facts.device(name).truth = in.read<Truth>();
-    }
-    for (auto count = in.read<std::size_t>(); count > 0; --count) {
-        const auto id = in.read<RequestId>();
+            refuse("another definition than that of the run");
+        Links links{&unit, in_.read<bool>(), {}, {}, unit.cursor};
+        for (std::uint32_t& index : links.support) in_(index);
+        seldom(unit, links);
+        links_.push_back(std::move(links));
+    });
+    world_.graph.set_next_id(next_id);
+    world_.graph.set_aliases(current);
+    world_.graph.wire_all();
+}
+
+void World::Loader::seldom(Unit& unit, Links& links) {
+    auto asked_by = in_.read<std::string>();
+    auto hindered = in_.read<std::string>();
+    auto problems = in_.read<std::vector<std::string>>();
+    if (!asked_by.empty()) unit.edit().asked_by = std::move(asked_by);
+    if (!hindered.empty()) unit.edit().hindered = std::move(hindered);
+    if (!problems.empty()) unit.edit().problems = std::move(problems);
+    each([&] {
+        auto to = in_.read<std::string>();
+        links.bound.emplace_back(std::move(to), in_.read<RunId>());
+    });
+}
+
+void World::Loader::restore(Links& links) const {
+    Unit& unit = *links.unit;
+    unit.cursor = links.cursor;
+    if (links.witness && links.cursor < unit.edges.size())
+        unit.witness = unit.edges[links.cursor].other;
+    for (std::size_t slot = 0; slot < links.support.size(); ++slot)
+        unit.support[slot] = support_at(unit, links.support[slot]);
+    for (auto& [to, run] : links.bound) unit.edit().bound.push_back({known(to), run});
+}
+
+void World::Loader::facts() {
+    for (const std::string& name : in_.read<std::vector<std::string>>())
+        world_.facts.event(name).marked = true;
+    each([&] {
+        const auto name = in_.read<std::string>();
+        world_.facts.restore_path(name, in_.read<Truth>());
+    });
+    each([&] {
+        const auto name = in_.read<std::string>();
+        world_.facts.device(name).truth = in_.read<Truth>();
+    });
+}
+
+void World::Loader::requests() {
+    each([&] {
+        const auto id = in_.read<RequestId>();
         Pending pending;
-        in(pending.kind, pending.deadline, pending.event, pending.came_up);
-        pending.unit = known(in.read<std::string>());
-        for (auto rest = in.read<std::size_t>(); rest > 0; --rest)
-            pending.rest.insert(one(in.read<std::string>()));
+        in_(pending.kind, pending.deadline, pending.event, pending.came_up);
+        pending.unit = unit_or_none();
+        each([&] { pending.rest.insert(unit()); });
         const bool needs_unit =
             pending.kind != Pending::Kind::event && pending.kind != Pending::Kind::wait;
-        if (requests.knows(id) || (needs_unit && pending.unit == nullptr))
-            throw std::invalid_argument{"saved state: no such request"};
-        requests.add(id, std::move(pending));
-    }
-    static_cast<void>(requests.take_due());  // whoever was due has been looked at
-    for (auto count = in.read<std::size_t>(); count > 0; --count)
-        results.push_back(in.read<UnitId>());
-    for (auto count = in.read<std::size_t>(); count > 0; --count)
-        joining_.push_back(one(in.read<std::string>()));
-    last_target = known(in.read<std::string>());
-    in.finish();
+        if (world_.requests.knows(id) || (needs_unit && pending.unit == nullptr))
+            refuse("no such request");
+        world_.requests.add(id, std::move(pending));
+    });
+    static_cast<void>(world_.requests.take_due());  // whoever was due has been looked at
+}
+
+// What is not saved, since it follows from what is.
+void World::derive(Unit& unit) {
+    facts.add_gate(unit);
+    deadlines.set(unit, unit.machine.next_deadline());
+    if (unit.runs()) ++running_;
+    if (unit.stale()) ++stale_;
+    if (unit.state() == State::starting) ++starting_;
+    if (unit.leases == Leases::refused) refused_.insert(&unit);
+    if (unit.state() == State::waiting && unit.machine.idle_waits() && !unit.machine.idle_over())
+        idle_.insert(&unit);
+    if (!unit.definition && unit.defined_once && !unit.masked && unit.state() == State::down)
+        gone_.push_back(&unit);  // a request still waits for it
+    if (!unit.is_up() || unit.file() == nullptr) return;
+    for (const std::string& event : unit.file()->sets) facts.event(event).setters.insert(&unit);
+}
+
+void World::load(const std::vector<units::UnitPtr>& definitions, std::string_view saved) {
+    Loader{*this, definitions, saved}.load();
 }
 
 }  // namespace reeve::core

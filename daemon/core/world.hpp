@@ -265,6 +265,10 @@ private:
     void enter_phase(Phase next);
     bool advance_shutdown();
 
+    // ── saved.cpp ──
+    class Loader;
+    void derive(Unit& unit);
+
     // ── of this event ──
     TimePoint now_{};
     std::vector<Action> out_;

@@ -8,7 +8,7 @@ target_compile_options(reeve-init-checked PRIVATE -fno-exceptions -fno-rtti)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${init_tests}/support/faults.cpp)
 file(STRINGS ${init_tests}/support/faults.cpp wrapped REGEX "^WRAP\\(")
 foreach(line ${wrapped} "WRAP(int, mmap)" "WRAP(int, write)")
-    string(REGEX REPLACE ".*, ([a-z0-9_]+)\\).*" "\\1" name "${line}")
+    string(REGEX REPLACE ".*, ([A-Za-z0-9_]+)\\).*" "\\1" name "${line}")
     target_link_options(reeve-init-checked PRIVATE -Wl,--wrap=${name})
 endforeach()
 
