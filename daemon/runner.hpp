@@ -138,6 +138,8 @@ private:
     void watch_socket(bool busy);
     void tend_keeper();
     void keeper_has_gone();
+    [[nodiscard]] bool has_keeper() const;
+    void refuse_reexec(const std::string& why);
     void resume();
     void attached();
     [[nodiscard]] journal::Snapshot snapshot() const;
@@ -173,8 +175,10 @@ private:
     std::map<core::UnitId, std::string> hindered_;  // by an account, and why
     std::set<core::UnitId> lacking_;                // descriptors to start with, as the log said
     bool keeper_busy_ = false;
-    bool by_reexec_ = false;  // the one before us gave way
-    bool coming_up_ = true;   // nothing of this is to be taken over by another yet
+    bool keeper_gone_ = false;
+    std::vector<std::function<void(std::string)>> refuse_reexec_;  // of those it was told of
+    bool by_reexec_ = false;                                       // the one before us gave way
+    bool coming_up_ = true;  // nothing of this is to be taken over by another yet
     bool pump_due_ = false;
     bool pumping_ = false;
     std::uint64_t events_handled_ = 0;

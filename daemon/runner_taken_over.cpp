@@ -42,6 +42,10 @@ std::set<std::uint64_t> failed_events(const std::vector<journal::Entry>& entries
     return failed;
 }
 
+constexpr const char* keeper_died =
+    "reeve-init died before it could start the other; this manager goes on, and outlives nothing "
+    "until reeve-init is started again";
+
 }  // namespace
 
 void Runner::take_over(Ledger::Past past, core::TimePoint fetched) {
@@ -210,23 +214,38 @@ void Runner::remember_definitions(const core::Event& event) {
 
 // It reads a snapshot and nothing else, so that only the forms of that are to be understood.
 void Runner::reexec(const std::string& binary, std::function<void(std::string)> refused) {
-    const bool has_keeper =
-        custodian_ && static_cast<std::uint32_t>(::getppid()) == custodian_->header().keeper_pid;
-    if (!has_keeper) return bus::Backend::reexec(binary, std::move(refused));
+    if (!has_keeper()) return bus::Backend::reexec(binary, std::move(refused));
     const std::string path = binary.empty() ? own_binary() : binary;
     if (path.empty() || path.front() != '/')
         return refused((path.empty() ? "the own binary is not known" : path) +
                        ": name the binary by its whole path, --binary PATH");
+    if (path.size() >= init::most_path)
+        return refused("the path of the binary is too long; put it elsewhere");
     auto answer = std::make_shared<std::string>();
     worker_.submit(
         [answer, path, state = custodian_->state_fd()] { *answer = ask_successor(path, state); },
         [this, answer, path, refused = std::move(refused)] {
             if (!answer->empty()) return refused(*answer);
-            give_way_to(path);
+            refuse_reexec_.push_back(refused);
+            try {
+                give_way_to(path);
+            } catch (const std::exception& e) {
+                refuse_reexec(e.what());
+            }
         });
 }
 
+bool Runner::has_keeper() const {
+    return custodian_ && !keeper_gone_ &&
+           static_cast<std::uint32_t>(::getppid()) == custodian_->header().keeper_pid;
+}
+
+void Runner::refuse_reexec(const std::string& why) {
+    for (const auto& refused : std::exchange(refuse_reexec_, {})) refused(why);
+}
+
 void Runner::give_way_to(const std::string& binary) {
+    if (!has_keeper()) return refuse_reexec(keeper_died);
     pump();
     ledger_.take(snapshot());
     archive::Writer note;
@@ -271,11 +290,13 @@ void Runner::tend_keeper() {
 }
 
 void Runner::keeper_has_gone() {
+    keeper_gone_ = true;
     loop_.unwatch(custodian_->socket_fd());
     runs_.keeper_has_gone();
     log::error(
         "the keeper is gone: if the manager dies now, its services are on their own; "
         "start reeve-init again");
+    refuse_reexec(keeper_died);
 }
 
 // What is so, now that it is known what the other knew.

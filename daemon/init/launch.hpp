@@ -106,7 +106,7 @@ private:
 
     char** words_;
     char** environment_;
-    char path_[1024] = "", before_[1024] = "";
+    char path_[most_path] = "", before_[most_path] = "";
     bool core_, upgraded_ = false;
 };
 

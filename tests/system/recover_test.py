@@ -165,6 +165,52 @@ class Recover(BoardTest):
         os.kill(before["leases"], signal.SIGKILL)
         self.says(b, "exit status unknown")
 
+    def asks_for_another(self, b):
+        """reexec by a binary that says it can as soon as there is `data/go`; the client."""
+        binary = b.folder / "binary"
+        binary.write_text(f"#!/bin/sh\ntouch {b.data}/asked\n"
+                          f"until [ -e {b.data}/go ]; do sleep 0.02; done; echo can take over\n")
+        binary.chmod(0o755)
+        client = b.ctl_begin("reexec", "--binary", binary)
+        self.wait_until((b.data / "asked").exists, b.overview)
+        return client
+
+    def assert_refused(self, b, client):
+        out, err = client.communicate(timeout=60)
+        self.assertEqual(client.returncode, 1, out + err)
+        self.assertIn("reeve-init died before it could start the other", err)
+        self.assertIn("plain", b.states())  # that manager goes on
+        os.kill(b.orphan, signal.SIGTERM)
+        self.wait_until(lambda: self.reaped(b.orphan), b.log)
+
+    def kill_keeper(self, b):
+        b.orphan = b.manager
+        os.kill(b.pid, signal.SIGKILL)
+        b.process.wait()
+        self.says(b, "the keeper is gone")
+
+    def test_a_keeper_that_dies_while_another_binary_is_asked(self):
+        b = self.board(keeper=True)
+        b.shell("plain", "exec sleep 1000")
+        b.target("plain")
+        b.start()
+        client = self.asks_for_another(b)
+        self.kill_keeper(b)
+        (b.data / "go").touch()
+        self.assert_refused(b, client)
+
+    def test_a_keeper_that_dies_before_it_hears_of_another_binary(self):
+        b = self.board(keeper=True)
+        b.shell("plain", "exec sleep 1000")
+        b.target("plain")
+        b.start()
+        os.kill(b.pid, signal.SIGSTOP)
+        client = self.asks_for_another(b)
+        (b.data / "go").touch()
+        self.says(b, "gives way to")
+        self.kill_keeper(b)
+        self.assert_refused(b, client)
+
     def test_an_instance_that_runs_is_found(self):
         b = self.board(keeper=True, keeper_options=("--deaths", "2"))
         b.shell("one@", b.note("%i") + "; exec sleep 1000")
