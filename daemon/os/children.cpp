@@ -14,6 +14,7 @@
 #include <unordered_set>
 
 #include "daemon/os/process_stat.hpp"
+#include "daemon/os/retries.hpp"
 #include "daemon/os/spawn_threads.hpp"
 #include "hal/posix/check.hpp"
 #include "hal/posix/crash_point.hpp"
@@ -30,10 +31,6 @@ using MainKey = std::pair<core::UnitId, core::RunId>;
 
 posix::Fd pidfd_open(pid_t pid) noexcept {
     return posix::Fd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
-}
-
-bool is_shortage(int error) noexcept {
-    return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
 // 0: it is not there.

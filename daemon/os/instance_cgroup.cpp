@@ -13,6 +13,7 @@
 #include "daemon/os/cgroup_place.hpp"
 #include "daemon/os/clone_probe.hpp"
 #include "daemon/os/proc_file.hpp"
+#include "daemon/os/retries.hpp"
 #include "hal/posix/check.hpp"
 #include "hal/posix/log.hpp"
 
@@ -93,7 +94,7 @@ InstanceCgroup InstanceCgroup::make(const std::string& instance) {
     } catch (const std::system_error& e) {
         remove_cgroup(made.parent_.get(), made.name_);
         const int error = e.code().value();
-        if (error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO)
+        if (is_shortage(error) || error == EIO)
             log::warn("cannot {}: units are held by process groups", e.what());
         return none(std::string{"cannot "} + e.what());
     }

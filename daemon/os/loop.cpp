@@ -52,10 +52,6 @@ std::uint64_t tag(int fd, std::uint32_t generation) noexcept {
     return (std::uint64_t{generation} << 32) | static_cast<std::uint32_t>(fd);
 }
 
-bool is_shortage(int error) noexcept {
-    return error == ENOMEM || error == ENOSPC;
-}
-
 }  // namespace
 
 struct Loop::Impl {

@@ -1,6 +1,7 @@
 // What was refused at one moment, for want of memory or descriptors, and is asked for again.
 #pragma once
 
+#include <cerrno>
 #include <chrono>
 #include <functional>
 #include <vector>
@@ -8,6 +9,11 @@
 #include "hal/posix/sd_ptr.hpp"
 
 namespace reeve::os {
+
+// Whether errno says that there is none now: of descriptors, memory, watches or room.
+constexpr bool is_shortage(int error) noexcept {
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOSPC;
+}
 
 class Retries {
 public:

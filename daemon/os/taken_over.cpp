@@ -14,6 +14,7 @@
 
 #include "daemon/os/process_stat.hpp"
 #include "daemon/os/process_tree.hpp"
+#include "daemon/os/retries.hpp"
 #include "daemon/os/spawn_stage.hpp"
 #include "hal/posix/callback.hpp"
 #include "hal/posix/check.hpp"
@@ -183,7 +184,7 @@ struct TakenOver::Impl {
     bool open(state::Slot& slot, Entry& entry) {
         const pid_t pid = pid_in(slot);
         entry.pidfd = posix::Fd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
-        if (!entry.pidfd && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+        if (!entry.pidfd && is_shortage(errno)) {
             if (!std::exchange(told_unwatched, true))
                 log::warn("cannot watch process {}: {}; tried again until it can be", pid,
                           std::strerror(errno));
