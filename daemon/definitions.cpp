@@ -129,7 +129,10 @@ void Definitions::prepare(const core::Engine& engine, const bus::ApplyOptions& o
     if (options.rollback) {
         reading->step = "rolling back";
         if (!has_before_)
-            reading->failed = "rolling back: nothing was applied before";
+            reading->failed =
+                "rolling back: there is no earlier set, as no apply has changed anything yet; edit "
+                "the "
+                "unit files, then `reevectl apply`";
         else
             reading->attempt([&] { reading->next = earlier(); });
         return compared();

@@ -18,7 +18,7 @@ void Runner::come_up() {
     else
         ledger_.begin_anew();
     if (past && options_.recover == Recover::last_good && !can_roll_back(*past)) {
-        log::warn("nothing was applied before that could be gone back to");
+        log::warn("there is no earlier set of definitions that could be gone back to");
         past.reset();
     }
     if (past) {

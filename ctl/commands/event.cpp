@@ -120,7 +120,9 @@ int wait(Context& context, const Words& names) {
     for (std::size_t i = 0; i < names.size(); ++i) {
         const auto& failure = requests[i].failure;
         if (failure) {
-            context.complain("event " + names[i] + ": " + failure->what());
+            const std::string subject = "event " + names[i];
+            const std::string said = failure->what();  // which may name it already
+            context.complain(said.starts_with(subject + " ") ? said : subject + ": " + said);
             if (code == code::done) code = failure->code;
         }
         events.add(Value{}.set("event", names[i]).set("set", !failure).set("waited_us", waited));

@@ -64,7 +64,15 @@ bool print_changes(Context& context, const Value& report) {
     for (const Section& section : after_changes) print(section);
     if (any) context.line(std::to_string(report["unchanged"].natural()) + " left alone");
     if (report["rolled_back"].boolean()) context.line("rolled back: the files say something else");
-    return any || !report["refused"].items().empty() || !report["problems"].items().empty();
+    return any || !report["failed"].text().empty() || !report["refused"].items().empty() ||
+           !report["problems"].items().empty();
+}
+
+// What to do about what was printed; a step that failed says so itself.
+int complain(Context& context, const Value& report, std::string what) {
+    if (!report["refused"].items().empty()) what += "; mend what is named above";
+    context.complain(what);
+    return code::failed;
 }
 
 // The manager's report in our shape (docs/json/plan.schema.json).
@@ -104,8 +112,7 @@ int tell_plan(Context& context, Argument options) {
     if (!print_changes(context, report)) context.line("nothing to change");
     context.print_json(report);
     if (report["ok"].boolean()) return code::done;
-    context.complain("this would be refused as a whole; mend what is named above");
-    return code::failed;
+    return complain(context, report, "this would be refused as a whole");
 }
 
 int take_over(Context& context, const char* member, bool rollback) {
@@ -131,8 +138,7 @@ int take_over(Context& context, const char* member, bool rollback) {
     context.print_json(report);
     if (applied) return code::done;
     context.screen.flush();
-    context.complain("nothing was applied, the old definitions stay; mend what is named above");
-    return code::failed;
+    return complain(context, report, "nothing was applied, the old definitions stay");
 }
 
 }  // namespace

@@ -80,7 +80,9 @@ TEST_F(Files, AFaultAtAnyStepIsToldWithTheStepAndChangesNothing) {
 TEST_F(Files, RollbackTakesTheSetBeforeAndIsAnApplyItself) {
     bus::ApplyOptions back;
     back.rollback = true;
-    EXPECT_EQ(apply(back).failed, "rolling back: nothing was applied before");
+    EXPECT_EQ(apply(back).failed,
+              "rolling back: there is no earlier set, as no apply has changed anything yet; edit "
+              "the unit files, then `reevectl apply`");
     write("a", "/bin/false");
     apply();
     apply();  // changes nothing, so it is not what is gone back to

@@ -97,7 +97,12 @@ class Apply(BoardTest):
     def test_rollback_is_to_the_set_before_and_back_again(self):
         """"`rollback` is an apply of the set before the last that changed anything: the same
         definitions, whatever the files say by now"."""
-        self.b.ctl("rollback", code=1)  # nothing was applied before
+        for words in (["rollback"], ["rollback", "--dry-run"]):
+            told = self.b.ctl(*words, code=1)
+            self.assertIn("there is no earlier set", told.out)
+            self.assertIn("`reevectl apply`", told.out)
+            for misleading in ("named above", "nothing to change"):
+                self.assertNotIn(misleading, told.out + told.err)
         self.b.shell("edited", "exec sleep 2000")
         self.b.shell("added", "exec sleep 1000")
         self.b.ctl("apply", "--restart")

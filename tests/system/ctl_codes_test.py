@@ -74,7 +74,7 @@ class Codes(BoardTest):
 
     def test_what_is_not_there_in_time_is_named(self):
         said = self.complaint(124, "event", "wait", "go", "--timeout", "10ms")
-        self.assertIn("event go is not set yet", said)
+        self.assertIn("reevectl: event go is not set yet", said)
         self.b.ctl("start", "web")
         self.assertIn("web is up still", self.complaint(124, "wait", "web", "--timeout", "10ms"))
         with self.assertRaisesRegex(dbus.exceptions.DBusException, 'no shutdown "sideways"'):
