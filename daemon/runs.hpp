@@ -67,6 +67,8 @@ public:
     void start_next();               // those held look whether they may begin
     void exits_stored();             // by the keeper, which has reaped
     void keeper_has_gone();
+    // The last step of a shutdown begins: what lives and is of no unit counts as left behind.
+    void hold_the_rest() { containment_.hold_the_rest(); }
     // The last step of a shutdown, to whatever still lives. False: nothing does.
     bool signal_everything(int signal);
     // No runtime-directory is still to be removed.

@@ -224,6 +224,28 @@ std::vector<pid_t> Containment::left_behind(core::UnitId unit) const {
     return all;
 }
 
+void Containment::hold_the_rest() {
+    Impl& m = *impl_;
+    std::uint64_t number = 0;
+    const auto next_key = [&] {
+        while (m.left.contains({Impl::nobody, core::RunId{++number}})) {
+        }
+        return Impl::Key{Impl::nobody, core::RunId{number}};
+    };
+    if (m.instance) {
+        const auto held = m.held();
+        for (const std::string& name : m.folders())
+            if (!held.contains(name)) m.hold_left(next_key(), name);
+        return;
+    }
+    for (const std::string& mark : marks_below(m.below)) {
+        if (m.tracker.knows(mark)) continue;
+        const Impl::Key key = next_key();
+        m.tracker.add(key, mark, 0);
+        m.watch_left(key, m.left[key]);
+    }
+}
+
 void Containment::signal_everything(int signal) {
     impl_->for_all([&](const RunTracker::Key& key, CgroupDir& cgroup) {
         if (signal == SIGKILL && cgroup && cgroup.kill()) return;

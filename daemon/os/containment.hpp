@@ -74,6 +74,9 @@ public:
     void kill_all(core::UnitId unit, core::RunId run);
     // A signal to all processes of the run; `except` is a pid to leave out, 0: none.
     void signal_all(core::UnitId unit, core::RunId run, int signal, pid_t except = 0);
+    // Before that: what a manager before us started, and no unit accounts for, counts as left
+    // behind too.
+    void hold_the_rest();
     // The last step of a shutdown: to all processes of all runs, and of those left behind.
     void signal_everything(int signal);
     [[nodiscard]] bool is_all_empty() const;

@@ -22,6 +22,8 @@ namespace reeve::os {
 
 struct Containment::Impl {
     using Key = RunTracker::Key;
+    // Of what lives and is of no unit; of none that an engine ever has.
+    static constexpr core::UnitId nobody{0xFFFF'FFFF};
 
     struct Unit {
         core::RunId run{};

@@ -106,7 +106,7 @@ void Containment::Impl::look_at_left(const Key& key) {
     } else {
         tracker.remove(key);
     }
-    emptied(key.first, key.second);
+    if (key.first != nobody) emptied(key.first, key.second);
 }
 
 // ── those without ──────────────────────────────────────────────────────────────────────────────

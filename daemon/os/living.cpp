@@ -1,6 +1,7 @@
 #include "daemon/os/living.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <charconv>
 
@@ -35,7 +36,8 @@ std::vector<Living> living_in_folders(int instance, const UnitNames& units) {
         const RunFolder meant{name};
         const auto unit = by_folder.find(meant.unit);
         if (unit == by_folder.end()) {
-            log::warn("what lives in the cgroup {} is of no unit: it is left alone", name);
+            log::warn("what lives in the cgroup {} is of no unit: it is left alone until the end",
+                      name);
             continue;
         }
         Living& living = found[unit->second];
@@ -82,6 +84,15 @@ std::set<std::string> names_with_marks(pid_t root) {
     for (const ProcessInfo& each : descendants(root))
         if (!each.zombie) names.insert(variable_of(each.id.pid, "REEVE_UNIT"));
     return names;
+}
+
+std::set<std::string> marks_below(pid_t root) {
+    std::set<std::string> marks;
+    for (const ProcessInfo& each : descendants(root))
+        if (!each.zombie) marks.insert(run_mark(each.id.pid));
+    marks.erase(std::string{});
+    marks.erase(run_mark(::getpid()));
+    return marks;
 }
 
 }  // namespace reeve::os

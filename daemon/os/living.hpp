@@ -42,5 +42,7 @@ std::vector<Living> living_with_marks(pid_t root, const UnitNames& units);
 std::set<std::string> names_in_folders(int instance);
 // The same below `root`.
 std::set<std::string> names_with_marks(pid_t root);
+// REEVE_RUN of all that lives below `root` (0: us) and was not in our own environment.
+std::set<std::string> marks_below(pid_t root);
 
 }  // namespace reeve::os

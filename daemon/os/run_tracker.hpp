@@ -38,6 +38,8 @@ public:
     void remember(Key run, pid_t pid);
     // There is no /proc: only the process groups of what we started are known.
     [[nodiscard]] bool is_blind() const noexcept { return blind_; }
+    // One of the runs has this mark.
+    [[nodiscard]] bool knows(std::string_view mark) const { return by_mark_.contains(mark); }
     // False for a key that was not added.
     [[nodiscard]] bool contains(Key run) const { return runs_.count(run) != 0; }
 

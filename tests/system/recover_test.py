@@ -211,6 +211,16 @@ class Recover(BoardTest):
         self.kill_keeper(b)
         self.assert_refused(b, client)
 
+    def test_what_is_of_no_unit_any_more_ends_with_the_rest(self):
+        b = self.running("--deaths", "1", "--within", "1min")
+        b.ctl("run", "--", "/bin/sh", "-c", f"{b.note('ran')}; trap '' TERM; sleep 600; sleep 600")
+        self.wait_until(lambda: "ran" in b.trace(), b.overview)
+        b.kill_manager()
+        self.says(b, "is of no unit")
+        b.kill_manager()
+        b.ctl("shutdown")
+        self.assertEqual(b.wait_exit(), 0)  # then it is looked for what is left
+
     def test_an_instance_that_runs_is_found(self):
         b = self.board(keeper=True, keeper_options=("--deaths", "2"))
         b.shell("one@", b.note("%i") + "; exec sleep 1000")
@@ -263,6 +273,16 @@ class WithoutCgroups(BoardTest):
         b.kill_manager()
         self.says(b, "2 units found running")
         b.kill_manager()  # by the journal
+        self.assert_ends(b)
+
+    def test_what_is_of_no_unit_any_more_ends_with_the_rest(self):
+        b = self.running("--deaths", "1", "--within", "1min")
+        self.start(b)
+        b.ctl("run", "--", "/bin/sh", "-c", f"{b.note('ran')}; {self.STUBBORN}")
+        self.wait_until(lambda: "ran" in b.trace(), b.overview)
+        b.kill_manager()
+        self.says(b, "2 units found running")
+        b.kill_manager()
         self.assert_ends(b)
 
     def test_taken_over_without_an_environment_they_end(self):
