@@ -1,13 +1,14 @@
 // Entry of the manager.
+#include <fcntl.h>
 #include <malloc.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
 
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "daemon/runner.hpp"
 #include "daemon/settings.hpp"
 #include "daemon/successor.hpp"
+#include "hal/posix/fd.hpp"
 #include "hal/posix/log.hpp"
 
 namespace {
@@ -33,13 +35,18 @@ void prepare_process() {
 }
 
 // What an instance made for itself and is empty at its end; the rest is somebody's. A manager that
-// comes after another knows from the state that it was made.
+// comes after another knows from the state that it was made, or from a mark in it: the state is
+// gone when the keeper has died too.
 class Folders {
 public:
     Folders(const reeve::Options& options, const reeve::os::Custodian* custodian)
-        : runtime_{options.runtime_dir} {
+        : runtime_{options.runtime_dir}, mark_{runtime_ + "/.made"} {
         if (!options.private_runtime) return;
-        own_ = ::access(runtime_.c_str(), F_OK) == -1 && errno == ENOENT;
+        std::error_code error;
+        const bool is_new = !std::filesystem::exists(runtime_, error) && !error;
+        if (is_new && std::filesystem::create_directories(runtime_, error))
+            (void)reeve::posix::Fd{::open(mark_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)};
+        own_ = is_new || std::filesystem::exists(mark_, error);
         if (custodian == nullptr) return;
         auto& made = custodian->header().made_runtime;
         own_ = own_ || made != 0;
@@ -48,13 +55,23 @@ public:
     Folders(const Folders&) = delete;
     Folders& operator=(const Folders&) = delete;
     ~Folders() {
-        ::rmdir((runtime_ + "/notify").c_str());
+        remove_notify();
         if (!own_) return;
+        ::unlink(mark_.c_str());
         for (const char* each : {"/log", "/lib", ""}) ::rmdir((runtime_ + each).c_str());
     }
 
 private:
-    std::string runtime_;
+    // With sockets of services that ended while there was no manager.
+    void remove_notify() {
+        const std::string folder = runtime_ + "/notify";
+        std::error_code error;
+        for (const auto& each : std::filesystem::directory_iterator{folder, error})
+            if (std::error_code ignored; each.is_socket(ignored)) ::unlink(each.path().c_str());
+        ::rmdir(folder.c_str());
+    }
+
+    std::string runtime_, mark_;
     bool own_ = false;
 };
 

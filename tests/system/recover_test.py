@@ -221,6 +221,26 @@ class Recover(BoardTest):
         b.ctl("shutdown")
         self.assertEqual(b.wait_exit(), 0)  # then it is looked for what is left
 
+    def test_a_runtime_folder_that_reeve_made_goes_though_the_keeper_died(self):
+        for made, lives in ((True, True), (True, False), (False, True)):
+            with self.subTest(made=made, lives=lives):
+                b = self.board(keeper=True, as_nobody=not lives)
+                b.shell("works", "exec sleep 600", service="type = 'notify'\nnotify-access = 'all'\n"
+                        "start-timeout = 'infinity'")
+                b.target("works")
+                b.runtime.mkdir() if not made else None
+                b.start()
+                b.wait_state("works", "starting")
+                manager, service = b.manager, b.main_pid("works")
+                self.kill_keeper(b)
+                for pid in (manager,) if lives else (manager, service):
+                    os.kill(pid, signal.SIGKILL)
+                    self.wait_until(lambda: self.reaped(pid), "it is dead")
+                b.target()
+                b.start()
+                b.stop()
+                self.assertEqual(b.runtime.exists(), not made)
+
     def test_an_instance_that_runs_is_found(self):
         b = self.board(keeper=True, keeper_options=("--deaths", "2"))
         b.shell("one@", b.note("%i") + "; exec sleep 1000")
