@@ -152,8 +152,8 @@ std::optional<std::string> describe(const Call& call, pid_t thread) {
             if (call.arguments[1] != F_DUPFD && call.arguments[1] != F_DUPFD_CLOEXEC)
                 return std::nullopt;
             return name + ":dup";
-        case Kind::watches:  // to forget a descriptor needs nothing
-            if (call.arguments[1] == EPOLL_CTL_DEL) return std::nullopt;
+        case Kind::watches:  // to ask for other events, or to forget a descriptor, needs nothing
+            if (call.arguments[1] != EPOLL_CTL_ADD) return std::nullopt;
             return name;
         case Kind::transfers:
         case Kind::transfers_with_flags:
