@@ -207,9 +207,12 @@ class Board:
     def ctl(self, *words, code=0, timeout=120, stdin=None):
         """Runs reevectl; its exit code must be `code` (None: any)."""
         words = [str(w) for w in words]
-        done = subprocess.run(
-            [os.environ["REEVECTL"], "--socket", str(self.socket), *words], text=True,
-            capture_output=True, timeout=timeout, env=self._environment(), input=stdin or "")
+        try:
+            done = subprocess.run(
+                [os.environ["REEVECTL"], "--socket", str(self.socket), *words], text=True,
+                capture_output=True, timeout=timeout, env=self._environment(), input=stdin or "")
+        except subprocess.TimeoutExpired as late:
+            raise AssertionError(f"{late}\n{late.stdout}\n{late.stderr}\n{self.overview()}") from late
         outcome = Outcome(words, done)
         if code is not None and done.returncode != code:
             raise AssertionError(f"wanted exit code {code}: {outcome}\n{self.log()[-4000:]}")
