@@ -171,8 +171,9 @@ void Runner::remember_note(std::string_view note) {
         case Note::reexec: by_reexec_ = true; break;
         case Note::failed: break;  // see failed_events()
         case Note::apply: {
-            foretold_.emplace();
-            in(foretold_->request, foretold_->outcome.applied, foretold_->outcome.report);
+            Applied applied;
+            in(applied.request, applied.outcome.applied, applied.outcome.report);
+            foretold_ = std::move(applied);
             definitions_.foretell(in.read<std::string>());
             break;
         }
