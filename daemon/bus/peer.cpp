@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include <cstring>
+
 #include "hal/posix/callback.hpp"
 #include "hal/posix/check.hpp"
 #include "hal/posix/log.hpp"
@@ -57,10 +59,14 @@ Peer::Peer(Context& context, std::uint64_t id, sd_event* loop, posix::Fd socket,
 // descriptor tells of it, and the client may wait for its answer before it sends more.
 int Peer::on_connected(sd_event_source* source, void* self) noexcept {
     constexpr int per_turn = 16;
-    sd_bus* const bus = static_cast<Peer*>(self)->bus_.get();
-    int left = per_turn;
-    while (left > 0 && sd_bus_process(bus, nullptr) > 0) --left;
-    sd_event_source_set_enabled(source, left > 0 ? SD_EVENT_OFF : SD_EVENT_ON);
+    auto* const peer = static_cast<Peer*>(self);
+    int left = per_turn, result = 1;
+    while (left > 0 && result > 0) {
+        result = sd_bus_process(peer->bus_.get(), nullptr);
+        --left;
+    }
+    sd_event_source_set_enabled(source, result > 0 ? SD_EVENT_ON : SD_EVENT_OFF);
+    if (result < 0) peer->drop(std::strerror(-result));
     return 0;
 }
 

@@ -183,6 +183,20 @@ void bind_and_leave(const std::string& path) {
                  "bind");
 }
 
+// Nothing else would tell either of the two: all of it has been read.
+TEST_F(PrivateSocket, WhatCannotBeReadBesideTheEndOfTheAuthenticationEndsTheConnection) {
+    const std::string no_message(64, 'x');
+    const posix::Fd client = bare_client(server.socket(), no_message);
+    const timeval patience{10, 0};
+    posix::check(::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)),
+                 "patience");
+    char answer[1024];
+    ssize_t got = 0;
+    while ((got = ::recv(client.get(), answer, sizeof(answer), 0)) > 0) {
+    }
+    EXPECT_EQ(got, 0) << std::strerror(errno);
+}
+
 TEST_F(PrivateSocket, OfALivingManagerIsRefusedAndOfADeadOneReplaced) {
     sd_event* made = nullptr;
     posix::check_sd(sd_event_new(&made), "loop");

@@ -1,5 +1,7 @@
 #include "tests/bus/support/client.hpp"
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +13,24 @@
 namespace reeve::bus::test {
 
 using posix::check_sd;
+
+posix::Fd bare_client(const std::string& socket, std::string_view first) {
+    posix::Fd client{posix::check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, socket.c_str(), sizeof(address.sun_path) - 1);
+    posix::check(
+        ::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)),
+        "connect");
+    std::string hello{"\0AUTH EXTERNAL ", 15};
+    for (const char digit : std::to_string(::geteuid())) {
+        hello += "3";
+        hello += digit;  // hexadecimal of an ASCII digit
+    }
+    hello.append("\r\nBEGIN\r\n").append(first);
+    posix::check(::send(client.get(), hello.data(), hello.size(), 0), "send");
+    return client;
+}
 
 Client::Client(const std::string& address, bool bus_client) {
     sd_bus* made = nullptr;

@@ -4,9 +4,11 @@
 #include <systemd/sd-bus.h>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hal/posix/check.hpp"
+#include "hal/posix/fd.hpp"
 #include "hal/posix/sd_ptr.hpp"
 
 namespace reeve::bus::test {
@@ -19,6 +21,10 @@ struct Answered {
     std::string text;
     posix::MessagePtr reply;
 };
+
+// Speaks just enough D-Bus to be a client of the private socket. `first`: sent in one with the end
+// of the authentication. It never reads. Throws std::system_error.
+posix::Fd bare_client(const std::string& socket, std::string_view first = {});
 
 class Client {
 public:
