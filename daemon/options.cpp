@@ -82,8 +82,9 @@ std::vector<std::string> settings_files(const Options& o) {
                  : env_or("XDG_CONFIG_HOME", env_or("HOME", "/") + "/.config") + "/reeve";
     std::vector<std::string> dropins;
     std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator{base + "/reeved.toml.d", ignored})
-        if (entry.path().extension() == ".toml") dropins.push_back(entry.path().string());
+    std::filesystem::directory_iterator at{base + "/reeved.toml.d", ignored};
+    for (; !ignored && at != end(at); at.increment(ignored))
+        if (at->path().extension() == ".toml") dropins.push_back(at->path().string());
     std::ranges::sort(dropins);
     std::vector<std::string> files;
     if (std::filesystem::exists(base + "/reeved.toml", ignored))

@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 
 #include <cstdio>
@@ -44,8 +45,7 @@ public:
         if (!options.private_runtime) return;
         std::error_code error;
         const bool is_new = !std::filesystem::exists(runtime_, error) && !error;
-        if (is_new && std::filesystem::create_directories(runtime_, error))
-            (void)reeve::posix::Fd{::open(mark_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)};
+        if (is_new) make_and_mark();
         own_ = is_new || std::filesystem::exists(mark_, error);
         if (custodian == nullptr) return;
         auto& made = custodian->header().made_runtime;
@@ -62,12 +62,22 @@ public:
     }
 
 private:
+    // What cannot be made is tried again by whoever needs it.
+    void make_and_mark() const {
+        std::error_code error;
+        std::filesystem::create_directories(runtime_, error);
+        if (error) return reeve::log::warn("cannot make {}: {}", runtime_, error.message());
+        if (!reeve::posix::Fd{::open(mark_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)})
+            reeve::log::warn("cannot mark {} as made by Reeve: {}", runtime_, std::strerror(errno));
+    }
+
     // With sockets of services that ended while there was no manager.
     void remove_notify() {
         const std::string folder = runtime_ + "/notify";
         std::error_code error;
-        for (const auto& each : std::filesystem::directory_iterator{folder, error})
-            if (std::error_code ignored; each.is_socket(ignored)) ::unlink(each.path().c_str());
+        std::filesystem::directory_iterator at{folder, error};
+        for (; !error && at != end(at); at.increment(error))
+            if (std::error_code ignored; at->is_socket(ignored)) ::unlink(at->path().c_str());
         ::rmdir(folder.c_str());
     }
 

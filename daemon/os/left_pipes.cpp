@@ -38,10 +38,10 @@ bool is_read_from(const std::string& process, const std::string& fd) {
 bool reads(pid_t pid, ino_t pipe) {
     const std::string process = std::to_string(pid);
     std::error_code error;
-    for (const auto& each :
-         std::filesystem::directory_iterator{"/proc/" + process + "/fd", error}) {
-        if (pipe_behind(each.path().string()) == pipe &&
-            is_read_from(process, each.path().filename().string()))
+    std::filesystem::directory_iterator at{"/proc/" + process + "/fd", error};
+    for (; !error && at != end(at); at.increment(error)) {
+        if (pipe_behind(at->path().string()) == pipe &&
+            is_read_from(process, at->path().filename().string()))
             return true;
     }
     return false;
