@@ -231,7 +231,8 @@ class Recover(BoardTest):
                 b.runtime.mkdir() if not made else None
                 b.start()
                 b.wait_state("works", "starting")
-                manager, service = b.manager, b.main_pid("works")
+                manager = b.manager
+                service = self.wait_until(lambda: b.main_pid("works"), "its process is known")
                 self.kill_keeper(b)
                 for pid in (manager,) if lives else (manager, service):
                     os.kill(pid, signal.SIGKILL)
