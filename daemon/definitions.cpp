@@ -24,6 +24,21 @@ DefinitionSet::Bad bad_files(const units::UnitSet& set) {
     return out;
 }
 
+// An instance that nobody asked for since is no difference.
+bool differ(const core::ApplySet& old, const core::ApplySet& now) {
+    std::map<std::string_view, const units::UnitFile*> left;
+    for (const units::UnitPtr& unit : now.units) left.emplace(unit->name, unit.get());
+    for (const units::UnitPtr& unit : old.units) {
+        const auto found = left.find(unit->name);
+        if (found == left.end() && !units::is_instance(unit->name)) return true;
+        if (found == left.end()) continue;
+        if (!same_definition(*unit, *found->second)) return true;
+        left.erase(found);
+    }
+    const std::set<std::string_view> was{old.masked.begin(), old.masked.end()};
+    return !left.empty() || was != std::set<std::string_view>{now.masked.begin(), now.masked.end()};
+}
+
 DefinitionSet set_of(units::UnitSet set) {
     DefinitionSet out;
     out.units.units.reserve(set.units.size());
@@ -89,8 +104,7 @@ core::ApplySet Definitions::load_first(const std::set<std::string>& living) {
     units::LoadOptions from = options_;
     from.now = wall_clock();
     units::UnitSet found = units::load(from);
-    // Of a manager before, which had gone back: the files are what it had come from.
-    if (!in_force_.of_files) before_ = std::move(in_force_);
+    DefinitionSet kept = std::move(in_force_);  // of a manager before, which was in force
     instances_.clear();
     for (const std::string& name : living) {
         const bool is_instance = found.templates.contains(units::template_of(name));
@@ -98,6 +112,10 @@ core::ApplySet Definitions::load_first(const std::set<std::string>& living) {
             instances_.insert(name);
     }
     in_force_ = set_of(std::move(found));
+    if (!kept.units.units.empty() && differ(kept.units, in_force_.units)) {
+        before_ = std::move(kept);
+        has_before_ = true;
+    }
     for (const auto& problem : in_force_.problems) {
         if (problem.severity == units::Severity::error)
             log::error("{}", to_string(problem));

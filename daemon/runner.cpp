@@ -347,7 +347,7 @@ void Runner::on(const core::ShutdownComplete& action) {
     if (!action.in_time) log::warn("shutdown: not all units ended in time");
     constexpr std::chrono::seconds patience{2};
     rest_until_ = now() + patience;
-    runs_.hold_the_rest();
+    posix::guarded("hold what is left", [this] { runs_.hold_the_rest(); });
     const bool some_live = runs_.signal_everything(SIGTERM);
     if (!some_live && runs_.is_tidy()) return loop_.exit(0);
     if (some_live) log::info("shutdown: some processes are left; TERM to them, then KILL");

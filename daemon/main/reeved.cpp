@@ -47,6 +47,7 @@ public:
         const bool is_new = !std::filesystem::exists(runtime_, error) && !error;
         if (is_new) make_and_mark();
         own_ = is_new || std::filesystem::exists(mark_, error);
+        is_mine_ = is_new && custodian == nullptr;
         if (custodian == nullptr) return;
         auto& made = custodian->header().made_runtime;
         own_ = own_ || made != 0;
@@ -54,7 +55,11 @@ public:
     }
     Folders(const Folders&) = delete;
     Folders& operator=(const Folders&) = delete;
+    // Its socket is ours: whoever could not come up leaves all to the manager that there is, or to
+    // the next.
+    void came_up() { is_mine_ = true; }
     ~Folders() {
+        if (!is_mine_) return;
         remove_notify();
         if (!own_) return;
         ::unlink(mark_.c_str());
@@ -67,7 +72,7 @@ private:
         std::error_code error;
         std::filesystem::create_directories(runtime_, error);
         if (error) return reeve::log::warn("cannot make {}: {}", runtime_, error.message());
-        if (!reeve::posix::Fd{::open(mark_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)})
+        if (!reeve::posix::Fd{::open(mark_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600)})
             reeve::log::warn("cannot mark {} as made by Reeve: {}", runtime_, std::strerror(errno));
     }
 
@@ -82,14 +87,15 @@ private:
     }
 
     std::string runtime_, mark_;
-    bool own_ = false;
+    bool own_ = false;      // Reeve made it
+    bool is_mine_ = false;  // no other manager uses it
 };
 
 int manage(reeve::Options options) {
     const auto began = reeve::os::Loop::now();
     prepare_process();
     auto custodian = reeve::os::Custodian::inherited();
-    const Folders folders{options, custodian.get()};
+    Folders folders{options, custodian.get()};
     std::vector<reeve::units::Problem> problems;
     const reeve::Settings settings = reeve::read_settings(options.settings_files, problems);
     const std::string& level = options.log_level.empty() ? settings.log_level : options.log_level;
@@ -108,6 +114,7 @@ int manage(reeve::Options options) {
         try {
             runner = std::make_unique<reeve::Runner>(std::move(options), settings,
                                                      std::move(custodian), began);
+            folders.came_up();
             code = runner->run();
             runner.reset();
         } catch (const std::exception& e) {

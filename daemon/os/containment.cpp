@@ -145,8 +145,7 @@ void Containment::adopt_rest(const std::vector<std::pair<core::UnitId, std::stri
         const auto unit = by_folder.find(meant.unit);
         if (unit == by_folder.end() || held.contains(name)) continue;
         const RunTracker::Key key{unit->second, meant.run};
-        if (m.hold_left(key, name)) continue;
-        m.try_again([&m, key, name] { return m.held().contains(name) || m.hold_left(key, name); });
+        m.hold_left_or_try_again(key, name);
     }
 }
 
@@ -235,7 +234,7 @@ void Containment::hold_the_rest() {
     if (m.instance) {
         const auto held = m.held();
         for (const std::string& name : m.folders())
-            if (!held.contains(name)) m.hold_left(next_key(), name);
+            if (!held.contains(name)) m.hold_left_or_try_again(next_key(), name);
         return;
     }
     for (const std::string& mark : marks_below(m.below)) {

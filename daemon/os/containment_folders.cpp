@@ -118,6 +118,11 @@ bool Containment::Impl::hold_left(const Key& key, const std::string& folder) {
     }
 }
 
+void Containment::Impl::hold_left_or_try_again(const Key& key, const std::string& folder) {
+    if (hold_left(key, folder)) return;
+    try_again([this, key, folder] { return held().contains(folder) || hold_left(key, folder); });
+}
+
 void Containment::Impl::remove_folder(Unit& unit) {
     if (unit.cgroup) remove_cgroup(instance.get(), unit.cgroup.name());
     unit.cgroup = {};

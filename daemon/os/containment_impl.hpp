@@ -92,6 +92,7 @@ struct Containment::Impl {
     [[nodiscard]] std::vector<std::string> folders() const;  // of units and earlier runs, in ours
     [[nodiscard]] std::unordered_set<std::string> held() const;
     bool hold_left(const Key& key, const std::string& folder);  // false: not now
+    void hold_left_or_try_again(const Key& key, const std::string& folder);
     void remove_folder(Unit& unit);
     void replace_killed(core::UnitId id, Unit& unit, const std::string& name, core::RunId run);
 

@@ -134,6 +134,19 @@ class Recover(BoardTest):
         self.says(b, "going back to the set that was applied before")
         self.assert_same(b, before)
 
+    def test_what_was_in_force_can_be_gone_back_to_after_a_rebuild_from_other_files(self):
+        b = self.running("--deaths", "2", "--within", "1min")
+        b.shell("new", "exec sleep 1000")
+        b.ctl("apply")
+        b.shell("newer", "exec sleep 1000")  # and nobody applies it
+        for _ in range(2):
+            b.kill_manager()
+        self.says(b, "next with --recover=rebuild")
+        self.wait_until(lambda: "newer" in b.patient(b.states), b.overview)
+        b.ctl("rollback")
+        self.assertIn("new", b.states())
+        self.assertNotIn("newer", b.states())
+
     def test_rescue_without_a_target(self):
         b = self.running("--deaths", "1", "--within", "1min")
         before = self.pids(b)

@@ -6,6 +6,7 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
 import time
 
 from harness import BoardTest, main, needs_root, scaled
@@ -299,6 +300,22 @@ class Survives(BoardTest):
                     b.kill_manager()
                 b.stop()
                 self.assertEqual(b.runtime.exists(), made)
+
+    def test_another_that_cannot_come_up_takes_nothing_away(self):
+        b = self.started()
+        b.shell("tells", "systemd-notify --ready; exec sleep 1000",
+                service="type = 'notify'\nnotify-access = 'all'")
+        b.target("tells")
+        b.start()
+        b.wait_state("tells", "up")
+        there = sorted(b.runtime.rglob("*"))
+        other = subprocess.run(
+            [os.environ["REEVED"], "--unit-path", b.units, "--runtime-dir", b.runtime, "--bus",
+             "none"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(other.returncode, 1)
+        self.assertIn("Address already in use", other.stderr)
+        self.assertEqual(sorted(b.runtime.rglob("*")), there)
+        b.ctl("restart", "tells")
 
     def test_who_follows_a_log_goes_on_where_he_was(self):
         b = self.started()
