@@ -210,7 +210,8 @@ class Board:
         try:
             done = subprocess.run(
                 [os.environ["REEVECTL"], "--socket", str(self.socket), *words], text=True,
-                capture_output=True, timeout=timeout, env=self._environment(), input=stdin or "")
+                capture_output=True, timeout=timeout, env=self._environment(), input=stdin or "",
+                cwd=self._where())
         except subprocess.TimeoutExpired as late:
             raise AssertionError(f"{late}\n{late.stdout}\n{late.stderr}\n{self.overview()}") from late
         outcome = Outcome(words, done)
@@ -223,7 +224,11 @@ class Board:
         return subprocess.Popen(
             [os.environ["REEVECTL"], "--socket", str(self.socket), *map(str, words)], text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment(),
-            cwd="/" if self.as_nobody else None)  # `run` starts where its caller is
+            cwd=self._where())
+
+    def _where(self):
+        """`run` starts where its caller is: where nobody can be, too."""
+        return "/" if self.as_nobody else None
 
     def connection(self):
         """A D-Bus connection to the private socket, None while there is none."""
