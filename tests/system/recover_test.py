@@ -58,14 +58,17 @@ class Recover(BoardTest):
     def pids(self, b):
         return {name: b.patient(lambda n=name: b.main_pid(n)) for name in self.NAMES}
 
+    def assert_began_once(self, b):
+        self.wait_until(lambda: len(b.trace()) >= len(self.NAMES), b.overview)
+        self.assertEqual(sorted(b.trace()), sorted(self.NAMES))
+
     def assert_same(self, b, before):
         """All as it was, as seen from outside; and it is managed as ever."""
         states = b.patient(b.states)
         self.assertEqual({n: states[n] for n in self.NAMES}, dict.fromkeys(self.NAMES, "up"))
         self.assertEqual(states["wants-lock"], "waiting")
         self.assertEqual(self.pids(b), before)
-        self.wait_until(lambda: len(b.trace()) >= len(self.NAMES), b.overview)
-        self.assertEqual(sorted(b.trace()), sorted(self.NAMES))
+        self.assert_began_once(b)
 
     def assert_manages(self, b, code=None):
         """What is found ends, starts and prints like any other."""
@@ -111,8 +114,7 @@ class Recover(BoardTest):
         self.assertEqual({n: states[n] for n in self.NAMES}, dict.fromkeys(self.NAMES, "up"))
         self.assertEqual((states["wants-lock"], states["rescue"]), ("down", "up"))
         self.assertEqual(self.pids(b), before)
-        self.wait_until(lambda: len(b.trace()) >= len(self.NAMES), b.overview)
-        self.assertEqual(sorted(b.trace()), sorted(self.NAMES))
+        self.assert_began_once(b)
         b.ask("Start", "default")
         b.wait_state("wants-lock", "waiting")
 
