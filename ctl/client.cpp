@@ -79,6 +79,11 @@ Failure no_manager(const Place& place, int error) {
                 "); start reeved, or name another: --socket PATH, --system, --user"};
 }
 
+Failure no_answer() {
+    return {code::no_daemon, "NoManager",
+            "the manager does not answer; is it stopped or overloaded?"};
+}
+
 // 0, or the errno of a connection that is gone (sd_bus_send(3)).
 int sent_or_lost(int result) {
     if (result == -ECONNRESET || result == -ENOTCONN) return -result;
@@ -108,10 +113,7 @@ int exit_code_of(std::string_view error_name) noexcept {
 Failure failure_of(const sd_bus_error& error) {
     const std::string_view full = error.name;
     const std::string message = error.message != nullptr ? error.message : error.name;
-    if (full == SD_BUS_ERROR_TIMEOUT) {
-        return {code::no_daemon, "NoManager",
-                "the manager does not answer; is it stopped or overloaded?"};
-    }
+    if (full == SD_BUS_ERROR_TIMEOUT) return no_answer();
     const auto dot = full.rfind('.');
     return {exit_code_of(full), std::string{full.substr(dot + 1)}, message};
 }
@@ -148,6 +150,11 @@ std::uint64_t patience_of(const Request& request, Duration elapsed) {
     return static_cast<std::uint64_t>(left.count());
 }
 
+bool is_late(const Request& request, Clock::time_point now) {
+    if (request.answered || request.patience == forever || !request.first_sent) return false;
+    return now.time_since_epoch() - *request.first_sent >= request.patience;
+}
+
 // A request that is sent again has less time left, in case that the first try reached nobody.
 Argument with_time_left(Argument argument, Duration elapsed) {
     for (Argument::Entry& entry : argument.entries) {
@@ -174,11 +181,14 @@ struct Client::Impl {
     posix::BusPtr bus;
     unsigned generation = 0;  // of the connection: what was sent over an older one is lost
     bool was_ready = false;   // a manager has been there
-    std::optional<Clock::time_point> lost_since;
+    std::optional<Clock::time_point> lost_since;    // no answer since then
+    std::optional<Clock::time_point> nobody_since;  // and nobody who takes connections
     posix::SlotPtr probe;
 
+    bool is_private() const { return place.host.empty() && place.bus.empty(); }
     int connect();
-    void lost(int error, const sigset_t* mask);
+    void heard();
+    void lost(int error, std::span<const Pending> pending, const sigset_t* mask);
     void say_hello();
     int send(Pending& pending);
     int ask_for_life();
@@ -208,7 +218,7 @@ int Client::Impl::connect() {
     if (!is_bus) say_hello();
     ++generation;
     // Who takes connections is there, or will be: its keeper holds the socket.
-    was_ready = was_ready || (place.host.empty() && place.bus.empty());
+    was_ready = was_ready || is_private();
     return 0;
 }
 
@@ -224,17 +234,30 @@ void Client::Impl::say_hello() {
     sd_bus_send(bus.get(), raw, nullptr);  // fails when the connection has: that is told later
 }
 
-// Throws when it is not worth trying again; else waits a moment.
-void Client::Impl::lost(int error, const sigset_t* mask) {
+void Client::Impl::heard() {
+    lost_since.reset();
+    nobody_since.reset();
+}
+
+// Throws when it is not worth trying again; else waits a moment. While somebody takes connections
+// a manager will be there: as soon as the machine lets it, and as long as a request may take.
+void Client::Impl::lost(int error, std::span<const Pending> pending, const sigset_t* mask) {
+    const auto now = Clock::now();
+    if (bus && is_private())
+        nobody_since.reset();
+    else if (!nobody_since)
+        nobody_since = now;
     probe.reset();
     bus.reset();
-    const auto now = Clock::now();
     if (!lost_since) lost_since = now;
     // Lost even while the connection was made: somebody was there.
     if (place.host.empty() && (error == EPIPE || error == ECONNRESET)) was_ready = true;
     const bool busy = error == ECONNREFUSED || error == EAGAIN;
     const Duration limit = was_ready ? reconnect_limit : busy ? refusal_limit : Duration{0};
-    if (now - *lost_since >= limit) throw no_manager(place, error);
+    if (nobody_since && now - *nobody_since >= limit) throw no_manager(place, error);
+    if (std::ranges::any_of(pending,
+                            [&](const Pending& one) { return is_late(*one.request, now); }))
+        throw no_answer();
     if (away) away(std::chrono::duration_cast<Duration>(now - *lost_since));
     const timespec moment{0, 10'000'000};
     ::ppoll(nullptr, 0, &moment, mask);
@@ -274,8 +297,7 @@ int Client::Impl::ask_for_life() {
              "make a D-Bus call");
     const posix::MessagePtr message{raw};
     const auto on_answer = [](sd_bus_message* answer, void* self, sd_bus_error*) {
-        if (sd_bus_message_is_method_error(answer, nullptr) == 0)
-            static_cast<Impl*>(self)->lost_since.reset();
+        if (sd_bus_message_is_method_error(answer, nullptr) == 0) static_cast<Impl*>(self)->heard();
         return 0;
     };
     sd_bus_slot* slot = nullptr;
@@ -297,7 +319,7 @@ int Client::Impl::take_reply(Pending& pending) {
     }
     request.answered = true;
     was_ready = true;
-    lost_since.reset();
+    heard();
     return 0;
 }
 
@@ -369,7 +391,7 @@ void Client::perform(std::span<Request> requests, const Watcher& watcher) {
         const int error = impl_->exchange(pending, sent_over, next_look, watcher.mask);
         if (error != 0 && error != EINTR) {
             for (Pending& one : pending) one.slot.reset();
-            impl_->lost(error, watcher.mask);
+            impl_->lost(error, pending, watcher.mask);
         }
         if (watcher.look && (error == EINTR || Clock::now() >= next_look)) {
             watcher.look(std::chrono::duration_cast<Duration>(Clock::now() - begin));

@@ -69,9 +69,10 @@ public:
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
-    // Sends all, waits for all. A connection that is lost is made anew within 5 s, and what has
-    // no answer is sent again: the `id` in its options makes that harmless.
-    // Failures are left in the requests. Throws Failure when there is no manager (any more).
+    // Sends all, waits for all. A connection that is lost is made anew, and what has no answer is
+    // sent again: the `id` in its options makes that harmless. Failures are left in the requests.
+    // Throws Failure when for 5 s nobody takes connections (at once where nobody ever did), or when
+    // they are taken and lost for as long as a request has patience.
     void perform(std::span<Request> requests, const Watcher& watcher = {});
     void perform(Request& request, const Watcher& watcher = {}) { perform({&request, 1}, watcher); }
 

@@ -3,8 +3,10 @@
 import contextlib
 import os
 import select
+import signal
 import socket
 import threading
+import time
 
 from harness import BoardTest, main
 
@@ -79,6 +81,28 @@ class Proxy:
                         client.sendall(data)
                         return
                 (manager if end is client else client).sendall(data)
+
+
+class Busy:
+    """A machine too busy for its manager: connections are taken and lost again, until `free`; the
+    next one is served."""
+
+    def __init__(self, board):
+        self.target, self.path = str(board.socket), str(board.folder / "busy")
+        self.free, self.taken = False, 0
+        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listening.bind(self.path)
+        self._listening.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with self._listening:
+            while not self.free:
+                client, _ = self._listening.accept()
+                self.taken += 1
+                client.close()
+            os.unlink(self.path)
+            os.symlink(self.target, self.path)
 
 
 class Lost(BoardTest):
@@ -162,6 +186,23 @@ class Lost(BoardTest):
         self.b.ctl("apply")
         self.each(lambda proxy: self.through(proxy, "start", "gated", "--timeout", "50ms",
                                              code=124))
+
+    def test_patience_while_connections_are_taken(self):
+        """As long as the request may take; 5 s are for when nobody takes any."""
+        b, busy = self.b, Busy(self.b)
+        b.ctl("start", "web")
+        begun = time.monotonic()
+        late = b.ctl_begin("--socket", busy.path, "start", "web", "--timeout", "1ms")
+        waits = b.ctl_begin("--socket", busy.path, "wait", "web", "--timeout", "infinity")
+        out, err = late.communicate(timeout=60)
+        self.assertEqual((late.returncode, out), (125, ""), err)
+        self.assertIn("does not answer", err)
+        self.assertGreater(time.monotonic() - begun, 10, "it has 10 s more than the manager")
+        self.assertIsNone(waits.poll(), "who waits for ever does")
+        busy.free = True
+        b.ctl("stop", "web")
+        out, err = waits.communicate(timeout=60)
+        self.assertEqual(waits.returncode, 128 + signal.SIGTERM, out + err)
 
     def test_without_a_keeper_there_is_no_reexec(self):
         said = self.b.ctl("reexec", code=1)
