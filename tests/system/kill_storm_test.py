@@ -91,11 +91,15 @@ class KillStorm(BoardTest):
         for name in crash:
             runs = began[name]
             self.assertEqual(sorted(set(runs)), runs, f"{name}: a run began twice")
-            # One that the stop at the end came to before its first line has made none.
-            unsaid = b.run(name) not in runs and int(b.get(name, "Signal")) == signal.SIGTERM
+            unsaid = b.run(name) not in runs and self.stopped_at_once(b, name)
             self.assertEqual(len(runs) + unsaid, b.starts(name), f"{name}: starts that nobody made")
             self.assertGreater(len(runs), 2, "it does crash")
         self.judge_codes(b, crash, ended, posts)
+
+    def stopped_at_once(self, b, name):
+        """Did the stop at the end come before the first line of the last run: by a signal, or, with
+        neither signal nor code, before it was a process? Who ends by itself gives a code."""
+        return int(b.get(name, "Code")) == 0 and int(b.get(name, "Signal")) in (0, signal.SIGTERM)
 
     def judge_codes(self, b, crash, ended, posts):
         """Each end is known, with the code that the run gave itself."""

@@ -27,6 +27,13 @@ def needs(*programs):
 needs_root = unittest.skipUnless(os.geteuid() == 0, "needs root")
 
 
+def reason_of(traceback):
+    """Where it failed and what was wrong, of the last exception of a chain; without a long log."""
+    lines = traceback.splitlines()
+    last = max((i for i, line in enumerate(lines) if line.startswith("  File ")), default=0)
+    return "\n".join(line[:1000] for line in lines[last:last + 10])
+
+
 class BoardTest(unittest.TestCase):
     maxDiff = None
 
@@ -49,9 +56,11 @@ class BoardTest(unittest.TestCase):
         return bus
 
     def run(self, result=None):
-        before = len(result.failures) + len(result.errors)
+        before = len(result.failures), len(result.errors)
         super().run(result)
-        failed = len(result.failures) + len(result.errors) > before
+        failed = result.failures[before[0]:] + result.errors[before[1]:]
+        for _, text in failed:  # first: who cuts long outputs keeps the beginning
+            print(reason_of(text), file=sys.stderr)
         for board in getattr(self, "_boards", []):
             if failed:
                 print(f"--- log of {board.folder} ({self.id()})\n{board.log()[-20000:]}",
