@@ -1,5 +1,4 @@
 """One private reeved: its folders, its life, and the ways to talk to it."""
-import itertools
 import json
 import os
 import pathlib
@@ -17,7 +16,6 @@ from .waiting import DEADLINE, wait_until
 NOBODY = 65534
 MANAGER = "org.reeve1.Manager"
 UNIT = "org.reeve1.Unit"
-_numbers = itertools.count(1)
 
 
 class Outcome:
@@ -61,7 +59,7 @@ class Board:
         self.findings.chmod(0o1777)
         if as_nobody:
             os.chown(self.folder, NOBODY, NOBODY)
-        self.cgroup = remains.Cgroup(f"reeve-test-{os.getpid()}-{next(_numbers)}")
+        self.cgroup = remains.Cgroup()
         self.mounts_before = remains.mounts()
 
     def _manager_for(self, as_nobody):

@@ -2,6 +2,7 @@
 import ctypes
 import os
 import pathlib
+import secrets
 import signal
 import time
 
@@ -72,8 +73,9 @@ def descriptors(pid):
 class Cgroup:
     """A cgroup v2 of the test's own, in which a reeved runs; None of it where that is not allowed."""
 
-    def __init__(self, name):
+    def __init__(self):
         self.path = None
+        name = f"reeve-test-{os.getpid()}-{secrets.token_hex(4)}"  # a killed test leaves its own
         for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
             fields = line.split()
             if fields[fields.index("-") + 1] == "cgroup2":
@@ -106,8 +108,14 @@ class Cgroup:
             return
         if (self.path / "cgroup.kill").exists():
             (self.path / "cgroup.kill").write_text("1")
+        end = time.monotonic() + 1  # a killed process leaves it in its own time
+        while self._busy() and time.monotonic() < end:
+            time.sleep(0.01)
         for name in sorted(self.below(), reverse=True) + [""]:
             try:
                 (self.path / name).rmdir()
             except OSError:
-                pass  # a killed process leaves it in its own time
+                pass
+
+    def _busy(self):
+        return "populated 1" in (self.path / "cgroup.events").read_text()
