@@ -21,9 +21,9 @@ namespace fs = std::filesystem;
 std::vector<std::string> units_in(const std::string& folder) {
     std::vector<std::string> units;
     std::error_code error;
-    for (const auto& entry : fs::directory_iterator{folder, error}) {
-        if (::access((entry.path().string() + "/current").c_str(), F_OK) == 0) {
-            units.push_back(entry.path().filename().string());
+    for (fs::directory_iterator at{folder, error}; !error && at != end(at); at.increment(error)) {
+        if (::access((at->path().string() + "/current").c_str(), F_OK) == 0) {
+            units.push_back(at->path().filename().string());
         }
     }
     std::sort(units.begin(), units.end());
