@@ -328,7 +328,9 @@ class Survives(BoardTest):
         number = lambda text: [int(n) for n in re.findall(r"line (\d+)\.", text)]
         said = lambda: max(number(b.ctl("logs", "talks").out), default=0)
         self.wait_until(lambda: said() > 7, "it talks")
-        follower = b.ctl_begin("logs", "talks", "quiet", "--follow")
+        heard = b.folder / "heard"
+        with heard.open("w") as to:
+            follower = b.ctl_begin("logs", "talks", "quiet", "--follow", stdout=to)
         for end in (b.kill_manager, b.kill_manager, lambda: b.ctl("reexec"), b.kill_manager):
             before = said()
             self.wait_until(lambda: said() > before + 7, "it talks on")
@@ -338,9 +340,9 @@ class Survives(BoardTest):
         b.ctl("stop", "talks")
         every = [line.split(" ", 2)[2] for line in b.ctl("logs", "talks").out.splitlines()]
         b.stop()
-        out, err = follower.communicate(timeout=60)
+        _, err = follower.communicate(timeout=60)
         self.assertEqual((follower.returncode, err), (0, ""))
-        lines = [line.split(" ", 2) for line in out.splitlines()]
+        lines = [line.split(" ", 2) for line in heard.read_text().splitlines()]
         told = [text for _, unit, text in lines if unit.startswith("talks[")]
         both = min(len(told), len(every))  # the ring may have lost what was told
         self.assertEqual(told[-both:], every[-both:])

@@ -217,12 +217,12 @@ class Board:
             raise AssertionError(f"wanted exit code {code}: {outcome}\n{self.log()[-4000:]}")
         return outcome
 
-    def ctl_begin(self, *words):
-        """Starts a reevectl and does not wait for it: a Popen with text pipes."""
+    def ctl_begin(self, *words, stdout=subprocess.PIPE):
+        """Starts a reevectl and does not wait for it: a Popen with text pipes, of 64 KiB each; who
+        says more before it is read needs a file for `stdout`."""
         return subprocess.Popen(
             [os.environ["REEVECTL"], "--socket", str(self.socket), *map(str, words)], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment(),
-            cwd=self._where())
+            stdout=stdout, stderr=subprocess.PIPE, env=self._environment(), cwd=self._where())
 
     def _where(self):
         """`run` starts where its caller is: where nobody can be, too."""
