@@ -18,9 +18,16 @@ class Apply(BoardTest):
     def pids_now(self):
         return [self.b.main_pid(u) for u in ("steady", "edited")]
 
+    def of_process(self, unit, what):
+        """`cmdline` or `environ` of its main process, which are empty in the moment of an exec: that
+        of the unit, and that of its shell."""
+        def read():
+            with open(f"/proc/{self.b.main_pid(unit)}/{what}") as file:
+                return file.read()
+        return self.wait_until(read, f"{what} of {unit}")
+
     def words_of(self, unit):
-        with open(f"/proc/{self.b.main_pid(unit)}/cmdline") as words:
-            return words.read()
+        return self.of_process(unit, "cmdline")
 
     def test_new_definitions_count_from_the_next_start(self):
         self.b.shell("edited", "exec sleep 2000")
@@ -179,7 +186,7 @@ class Apply(BoardTest):
         self.b.ctl("apply")
         self.b.ctl("start", "worker@7")
         self.b.ctl("start", "worker@8")
-        environ = lambda u: open(f"/proc/{self.b.main_pid(u)}/environ").read()
+        environ = lambda u: self.of_process(u, "environ")
         self.assertIn("EXTRA=yes", environ("worker@7"))
         self.assertNotIn("EXTRA=yes", environ("worker@8"))
         self.assertIn("SECONDS_=8", environ("worker@8"))
