@@ -149,14 +149,19 @@ class Lost(BoardTest):
         self.each(start)
 
     def test_a_signal(self):
+        def hears(verb):
+            before = self.count("up")
+            self.b.ctl(verb, "noisy")
+            self.wait_until(lambda: self.count("up") > before, self.b.overview)  # its trap is set
+
         def hang_up(proxy):
             before = self.count("hup")
             self.through(proxy, "kill", "-s", "HUP", "noisy")
             self.wait_until(lambda: self.count("hup") > before, self.b.overview)
-            self.b.ctl("restart", "noisy")  # what came is noted by then
+            hears("restart")  # what came is noted by then
             self.assertEqual(self.count("hup"), before + 1)
 
-        self.b.ctl("start", "noisy")
+        hears("start")
         self.each(hang_up)
 
     def test_run_and_wait(self):

@@ -23,14 +23,14 @@ class WithoutProc(BoardTest):
         b = self.board(wrapper=["/usr/bin/unshare", "--mount", "--propagation", "private",
                                 "/bin/sh", "-c", 'umount -l /proc; exec "$@"', "sh"])
         b.shell("plain", "exec sleep 600")
-        b.shell("stubborn", "trap '' TERM; echo; sleep 600 & sleep 600; sleep 600",
-                service="stop-timeout = '200ms'")
-        b.shell("other", "trap '' TERM; echo; sleep 600 & sleep 600; sleep 600",
-                service="stop-timeout = '200ms'")
+        for name in ("stubborn", "other"):
+            b.shell(name, f"trap '' TERM; {b.note(name)}; sleep 600 & sleep 600; sleep 600",
+                    service="stop-timeout = '200ms'")
         b.target("plain", "stubborn", "other")
         b.start()
         self.wait_until(lambda: b.state("default") == "up", b.overview)
         self.says(b, "/proc is not mounted")
+        self.wait_until(lambda: len(b.trace()) == 2, "the traps are set")
         for name in ("plain", "stubborn"):
             b.ctl("stop", name)
             self.assertEqual(b.state(name), "down")
