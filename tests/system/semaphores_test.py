@@ -16,7 +16,9 @@ class Semaphores(BoardTest):
         semaphore(b, "bench", 2)
         rounds = scaled(1, 20)
         for n in range(5):
-            b.shell(f"task{n}", f"{b.note('in')}; sleep 0.1; {b.note('out')}",
+            # None leaves before there were two, however slowly the others come.
+            b.shell(f"task{n}", f"{b.note('in')}; until [ $(grep -c in {b.data}/trace) -ge 2 ]; do "
+                                f"sleep 0.02; done; sleep 0.1; {b.note('out')}",
                     service="type = 'oneshot'", more="[hal]\nlease = ['bench']\n")
         b.start()
         for _ in range(rounds):
