@@ -27,7 +27,7 @@ def quoted(words):
 
 
 class ShutdownAnywhere(BoardTest):
-    def service(self, b, kind, lines="", unit="", command=None):
+    def service(self, b, kind, lines="", unit="", command=None, stop=STOP):
         more = "remain-after-exit = true\ndaemonic = true\n" if kind == "oneshot" else ""
         access = "notify-access = 'all'\n" if kind == "notify" else ""
         command = quoted(command or commands(kind))
@@ -38,7 +38,7 @@ class ShutdownAnywhere(BoardTest):
             [service]
             type = "{kind}"
             command = {command}
-            stop-timeout = "{int(STOP * 1000)}ms"
+            stop-timeout = "{int(stop * 1000)}ms"
             {more}{access}{lines}
             """)
 
@@ -107,8 +107,9 @@ class ShutdownAnywhere(BoardTest):
             b, kind, "reload = ['/bin/sleep', '1000']"))
 
     def test_stopping_with_a_stop_command_that_hangs(self):
+        # The first is to be at it still when the last has been asked.
         self.every_signal("stopping", lambda b, kind: self.service(
-            b, kind, "stop = ['/bin/sleep', '1000']"))
+            b, kind, "stop = ['/bin/sleep', '1000']", stop=6 * STOP))
 
     def test_backoff(self):
         self.every_signal("backoff", lambda b, kind: self.service(
