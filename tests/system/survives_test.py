@@ -124,7 +124,7 @@ class Survives(BoardTest):
     def test_a_stop_under_way_ends(self):
         b = self.started()
         b.shell("stays", "trap '' TERM; echo >&5; while :; do sleep 0.05; done",
-                service="type = 'notify'\nready-fd = 5\nstop-timeout = '1s'")
+                service="type = 'notify'\nready-fd = 5\nstop-timeout = '3s'")
         b.start()
         b.ctl("start", "stays")
         b.ask("Stop", "stays")
@@ -354,7 +354,8 @@ class Survives(BoardTest):
 
     def test_a_shutdown_goes_on(self):
         b = self.started()
-        b.shell("last", "trap 'sleep 0.5; exit 0' TERM; echo >&5; while :; do sleep 0.05; done",
+        b.shell("last", f"trap 'until [ -e {b.data}/go ]; do sleep 0.02; done; exit 0' TERM; "
+                        "echo >&5; while :; do sleep 0.05; done",
                 service="type = 'notify'\nready-fd = 5")
         b.target("last")
         b.start()
@@ -363,6 +364,7 @@ class Survives(BoardTest):
         b.signal(signal.SIGTERM)
         self.says(b, "stopping")
         os.kill(old, signal.SIGKILL)
+        (b.data / "go").touch()
         self.assertEqual(b.wait_exit(), 0)
 
 
