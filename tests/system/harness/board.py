@@ -148,7 +148,7 @@ class Board:
 
     def kill_manager(self, number=signal.SIGKILL):
         """Kills reeved under its keeper, and waits until another one serves."""
-        old = self.manager
+        old = wait_until(lambda: self.manager, "there is a manager")  # 0 would be all of us
         self._connection = None
         os.kill(old, number)
         wait_until(lambda: self.manager not in (0, old) and self.connection(),

@@ -8,14 +8,14 @@ DEADLINE = 30.0  # seconds; a loaded machine with sanitizers is slow
 def _look(condition):
     try:
         return condition()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
 
 
 def wait_until(condition, what, deadline=DEADLINE, pause=0.01):
     """Returns what `condition()` returns as soon as it is true; a file that it does not find
-    is not there yet. AssertionError at the deadline; `what` may be a callable, for a text that
-    tells the state at the end."""
+    is not there yet, nor a process. AssertionError at the deadline; `what` may be a callable,
+    for a text that tells the state at the end."""
     end = time.monotonic() + deadline
     while True:
         value = _look(condition)
