@@ -282,13 +282,13 @@ class Recover(BoardTest):
 @needs_root
 class WithoutCgroups(BoardTest):
     """Whose a process is says its environment, or that it was known. All can be ended."""
-    STUBBORN = "trap '' TERM; echo; sleep 600 & sleep 600; sleep 600"
+    STUBBORN = "trap '' TERM; {told}; sleep 600 & sleep 600; sleep 600"
     NAMELESS = "exec env -i /bin/sh -c \"trap '' TERM; while :; do sleep 0.1; done\""
 
     def running(self, *keeper_options):
         b = self.board(keeper=True, as_nobody=True, keeper_options=keeper_options)
-        b.shell("stubborn", self.STUBBORN, service="stop-timeout = '200ms'")
-        b.shell("other", self.STUBBORN, service="stop-timeout = '200ms'")
+        for name in ("stubborn", "other"):
+            b.shell(name, self.STUBBORN.format(told=b.note(name)), service="stop-timeout = '200ms'")
         b.target("stubborn", "other")
         return b
 
@@ -297,6 +297,7 @@ class WithoutCgroups(BoardTest):
         for name in ("stubborn", "other", *names):
             b.wait_state(name, "up")
         self.says(b, "process groups")
+        self.wait_until(lambda: len(b.trace()) == 2, "the traps are set")
 
     def assert_ends(self, b):
         b.ctl("shutdown")
@@ -314,7 +315,7 @@ class WithoutCgroups(BoardTest):
     def test_what_is_of_no_unit_any_more_ends_with_the_rest(self):
         b = self.running("--deaths", "1", "--within", "1min")
         self.start(b)
-        b.ctl("run", "--", "/bin/sh", "-c", f"{b.note('ran')}; {self.STUBBORN}")
+        b.ctl("run", "--", "/bin/sh", "-c", self.STUBBORN.format(told=b.note("ran")))
         self.wait_until(lambda: "ran" in b.trace(), b.overview)
         b.kill_manager()
         self.says(b, "2 units found running")
@@ -348,7 +349,8 @@ class WithoutCgroups(BoardTest):
             b.ctl("stop", name)
             self.assertEqual(b.state(name), "down")
         os.kill(manager, signal.SIGTERM)
-        self.wait_until(lambda: not b.socket.exists(), b.overview)
+        self.wait_until(lambda: os.waitpid(manager, os.WNOHANG)[0] == manager, b.overview)
+        self.assertFalse(b.socket.exists())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import signal
 import time
 
 PR_SET_CHILD_SUBREAPER = 36
+PF_EXITING = 4  # of the flags in /proc/PID/stat
 
 
 def become_subreaper():
@@ -34,8 +35,17 @@ def describe(pid):
     return f"{pid} [{state}] {words.replace(chr(0), ' ').strip()}"
 
 
+def has_ended(pid):
+    """It is a zombie, or the kernel takes it apart, which may last: it does nothing any more."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return fields[0] == "Z" or bool(int(fields[6]) & PF_EXITING)
+
+
 def living_strays(known):
-    return [pid for pid in children() - known if "[Z]" not in describe(pid)]
+    return [pid for pid in children() - known if not has_ended(pid)]
 
 
 def take_strays(known):
