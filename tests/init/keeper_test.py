@@ -147,8 +147,9 @@ class Deaths(unittest.TestCase):
         with Keeper("--deaths", "32") as keeper:
             waits = []
             for _ in range(6):
-                keeper.manager().kill()
+                manager = keeper.manager()
                 killed = time.monotonic()
+                manager.kill()
                 keeper.manager().kill()
                 waits.append(time.monotonic() - killed)
             # Two deaths a round: the delays of every second are 0, 20, 80, 320, 1000, 1000 ms.
