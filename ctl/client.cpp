@@ -25,6 +25,11 @@ using posix::check_sd;
 constexpr Duration reconnect_limit = std::chrono::seconds{5};
 // A manager that is just being replaced has a socket that refuses for a moment.
 constexpr Duration refusal_limit = std::chrono::milliseconds{300};
+// What is asked again may have its answer already: that gets the time to come.
+constexpr Duration last_moment = std::chrono::seconds{1};
+
+// Closed without a flush: to one who does not answer, that would wait for ever.
+using LinePtr = std::unique_ptr<sd_bus, posix::Release<sd_bus_close_unref>>;
 
 // ── addresses ──────────────────────────────────────────────────────────────────────────────────
 
@@ -113,7 +118,6 @@ int exit_code_of(std::string_view error_name) noexcept {
 Failure failure_of(const sd_bus_error& error) {
     const std::string_view full = error.name;
     const std::string message = error.message != nullptr ? error.message : error.name;
-    if (full == SD_BUS_ERROR_TIMEOUT) return no_answer();
     const auto dot = full.rfind('.');
     return {exit_code_of(full), std::string{full.substr(dot + 1)}, message};
 }
@@ -136,6 +140,11 @@ struct Pending {
     Request* request = nullptr;
     posix::SlotPtr slot;
     posix::MessagePtr reply;
+    // Kept here: those of sd-bus do not run before it is let in, and sd_bus_process(3) returns 0
+    // when it has handled one.
+    Clock::time_point deadline = Clock::time_point::max();
+
+    bool is_open() const { return !request->answered; }
 };
 
 int on_reply(sd_bus_message* message, void* pending, sd_bus_error*) noexcept {
@@ -143,16 +152,16 @@ int on_reply(sd_bus_message* message, void* pending, sd_bus_error*) noexcept {
     return 0;
 }
 
-std::uint64_t patience_of(const Request& request, Duration elapsed) {
-    if (request.patience == forever) return UINT64_MAX;
-    // An answer may be there already: it gets the time to come.
-    const Duration left = std::max(request.patience - elapsed, Duration{std::chrono::seconds{1}});
-    return static_cast<std::uint64_t>(left.count());
+Clock::time_point deadline_of(const Request& request, Clock::time_point now, Duration elapsed) {
+    constexpr auto never = Clock::time_point::max();
+    const Duration left = std::max(request.patience - elapsed, last_moment);
+    return left < std::chrono::duration_cast<Duration>(never - now) ? now + left : never;
 }
 
 bool is_late(const Request& request, Clock::time_point now) {
     if (request.answered || request.patience == forever || !request.first_sent) return false;
-    return now.time_since_epoch() - *request.first_sent >= request.patience;
+    const auto at = std::chrono::duration_cast<Duration>(now.time_since_epoch());
+    return at - *request.first_sent >= request.patience;
 }
 
 // A request that is sent again has less time left, in case that the first try reached nobody.
@@ -178,7 +187,7 @@ struct Client::Impl {
 
     Place place;
     Away away;
-    posix::BusPtr bus;
+    LinePtr bus;
     unsigned generation = 0;  // of the connection: what was sent over an older one is lost
     bool was_ready = false;   // a manager has been there
     std::optional<Clock::time_point> lost_since;    // no answer since then
@@ -188,11 +197,12 @@ struct Client::Impl {
     bool is_private() const { return place.host.empty() && place.bus.empty(); }
     int connect();
     void heard();
-    void lost(int error, std::span<const Pending> pending, const sigset_t* mask);
+    int lost(int error, std::span<const Pending> pending, const sigset_t* mask);
     void say_hello();
     int send(Pending& pending);
     int ask_for_life();
     int take_reply(Pending& pending);
+    static void give_up(Pending& pending);
     int turn(Clock::time_point until, const sigset_t* mask);
     int exchange(std::vector<Pending>& pending, unsigned& sent_over, Clock::time_point until,
                  const sigset_t* mask);
@@ -202,7 +212,7 @@ struct Client::Impl {
 int Client::Impl::connect() {
     sd_bus* raw = nullptr;
     check_sd(sd_bus_new(&raw), "make a bus connection");
-    posix::BusPtr fresh{raw};
+    LinePtr fresh{raw};
     const bool is_bus = !place.bus.empty();
     const std::string address = !place.host.empty() ? ssh_address(place)
                                 : is_bus            ? bus_address(place.bus)
@@ -239,34 +249,38 @@ void Client::Impl::heard() {
     nobody_since.reset();
 }
 
-// Throws when it is not worth trying again; else waits a moment. While somebody takes connections
-// a manager will be there: as soon as the machine lets it, and as long as a request may take.
-void Client::Impl::lost(int error, std::span<const Pending> pending, const sigset_t* mask) {
+// Throws when it is not worth trying again; else waits a moment: 0 or EINTR. While somebody takes
+// connections a manager will be there: as soon as the machine lets it, and as long as a request may
+// take. Who lets nobody in (EPERM, EACCES) will not change his mind.
+int Client::Impl::lost(int error, std::span<const Pending> pending, const sigset_t* mask) {
     const auto now = Clock::now();
-    if (bus && is_private())
+    if (bus && is_private() && error != EPERM && error != EACCES)
         nobody_since.reset();
     else if (!nobody_since)
         nobody_since = now;
     probe.reset();
     bus.reset();
     if (!lost_since) lost_since = now;
-    // Lost even while the connection was made: somebody was there.
-    if (place.host.empty() && (error == EPIPE || error == ECONNRESET)) was_ready = true;
-    const bool busy = error == ECONNREFUSED || error == EAGAIN;
-    const Duration limit = was_ready ? reconnect_limit : busy ? refusal_limit : Duration{0};
-    if (nobody_since && now - *nobody_since >= limit) throw no_manager(place, error);
-    if (std::ranges::any_of(pending,
-                            [&](const Pending& one) { return is_late(*one.request, now); }))
-        throw no_answer();
+    // Lost even while the connection was made, or no room for another one: somebody was there.
+    const bool full = error == EAGAIN && is_private();
+    if (place.host.empty() && (error == EPIPE || error == ECONNRESET || full)) was_ready = true;
+    const Duration limit = was_ready               ? reconnect_limit
+                           : error == ECONNREFUSED ? refusal_limit
+                                                   : Duration{0};
+    if (nobody_since && now - *nobody_since >= limit)
+        throw full ? no_answer() : no_manager(place, error);
+    const auto late = [&](const Pending& one) { return is_late(*one.request, now); };
+    if (now - *lost_since >= last_moment && std::ranges::any_of(pending, late)) throw no_answer();
     if (away) away(std::chrono::duration_cast<Duration>(now - *lost_since));
     const timespec moment{0, 10'000'000};
-    ::ppoll(nullptr, 0, &moment, mask);
+    return ::ppoll(nullptr, 0, &moment, mask) == -1 ? errno : 0;
 }
 
 // 0, or why it could not: the connection is gone.
 int Client::Impl::send(Pending& pending) {
     Request& request = *pending.request;
-    const auto now = std::chrono::duration_cast<Duration>(Clock::now().time_since_epoch());
+    const auto at = Clock::now();
+    const auto now = std::chrono::duration_cast<Duration>(at.time_since_epoch());
     const Duration elapsed = now - request.first_sent.value_or(now);
     request.first_sent = now - elapsed;
     sd_bus_message* raw = nullptr;
@@ -281,9 +295,9 @@ int Client::Impl::send(Pending& pending) {
         append(raw, elapsed == Duration{0} ? argument : with_time_left(argument, elapsed));
     }
     sd_bus_slot* slot = nullptr;
-    const int sent =
-        sd_bus_call_async(bus.get(), &slot, raw, on_reply, &pending, patience_of(request, elapsed));
+    const int sent = sd_bus_call_async(bus.get(), &slot, raw, on_reply, &pending, UINT64_MAX);
     pending.slot.reset(slot);
+    pending.deadline = deadline_of(request, at, elapsed);
     return sent_or_lost(sent);
 }
 
@@ -323,7 +337,13 @@ int Client::Impl::take_reply(Pending& pending) {
     return 0;
 }
 
-// Works on the connection, or sleeps until it has something or `until`. 0 or the errno.
+void Client::Impl::give_up(Pending& pending) {
+    pending.slot.reset();
+    pending.request->failure = no_answer();
+    pending.request->answered = true;
+}
+
+// Works on the connection, or sleeps until it has something: 0; or `until`: ETIME. Else the errno.
 int Client::Impl::turn(Clock::time_point until, const sigset_t* mask) {
     const int worked = sd_bus_process(bus.get(), nullptr);
     if (worked < 0) return -worked;
@@ -342,18 +362,26 @@ int Client::Impl::turn(Clock::time_point until, const sigset_t* mask) {
         std::max(std::chrono::duration_cast<Duration>(until - Clock::now()), Duration{0});
     const timespec time{left.count() / 1'000'000, left.count() % 1'000'000 * 1'000};
     const bool no_end = until == Clock::time_point::max();
-    return ::ppoll(&wait, 1, no_end ? nullptr : &time, mask) == -1 ? errno : 0;
+    const int ready = ::ppoll(&wait, 1, no_end ? nullptr : &time, mask);
+    return ready == -1 ? errno : ready == 0 ? ETIME : 0;
 }
 
 // One step: connected, all sent, what has come taken. 0, EINTR, or why the connection is gone.
 int Client::Impl::exchange(std::vector<Pending>& pending, unsigned& sent_over,
                            Clock::time_point until, const sigset_t* mask) {
+    if (!bus || sent_over != generation) {
+        // One that looked up meanwhile may have taken our answer in, and lost the connection then.
+        for (Pending& one : pending) {
+            if (one.reply) take_reply(one);
+        }
+        if (std::ranges::none_of(pending, &Pending::is_open)) return 0;
+    }
     if (!bus) {
         if (const int error = connect(); error != 0) return error;
     }
     if (sent_over != generation) {
         for (Pending& one : pending) {
-            if (one.request->answered) continue;
+            if (!one.is_open()) continue;
             if (const int error = send(one); error != 0) return error;
         }
         if (lost_since) {
@@ -364,12 +392,19 @@ int Client::Impl::exchange(std::vector<Pending>& pending, unsigned& sent_over,
     // One that looked up meanwhile, over the same connection, may have taken our answer in.
     const bool has_come =
         std::ranges::any_of(pending, [](const Pending& one) { return !!one.reply; });
+    for (const Pending& one : pending) {
+        if (one.is_open()) until = std::min(until, one.deadline);
+    }
     const int result = has_come ? 0 : turn(until, mask);
     for (Pending& one : pending) {
         if (!one.reply) continue;
         if (const int error = take_reply(one); error != 0) return error;
     }
-    return result;
+    if (result != ETIME) return result;
+    for (Pending& one : pending) {
+        if (one.is_open() && Clock::now() >= one.deadline) give_up(one);
+    }
+    return 0;
 }
 
 Client::Client(const Place& place, Away away)
@@ -379,7 +414,6 @@ Client::~Client() = default;
 void Client::perform(std::span<Request> requests, const Watcher& watcher) {
     std::vector<Pending> pending(requests.size());
     for (std::size_t i = 0; i < requests.size(); ++i) pending[i].request = &requests[i];
-    const auto open = [](const Request& request) { return !request.answered; };
     const auto begin = Clock::now();
     const auto after = [&](Clock::time_point now) {
         const bool never = !watcher.look || watcher.interval == forever;
@@ -387,11 +421,11 @@ void Client::perform(std::span<Request> requests, const Watcher& watcher) {
     };
     auto next_look = after(begin);
     unsigned sent_over = 0;
-    while (std::any_of(requests.begin(), requests.end(), open)) {
-        const int error = impl_->exchange(pending, sent_over, next_look, watcher.mask);
+    while (std::ranges::any_of(pending, &Pending::is_open)) {
+        int error = impl_->exchange(pending, sent_over, next_look, watcher.mask);
         if (error != 0 && error != EINTR) {
             for (Pending& one : pending) one.slot.reset();
-            impl_->lost(error, pending, watcher.mask);
+            error = impl_->lost(error, pending, watcher.mask);
         }
         if (watcher.look && (error == EINTR || Clock::now() >= next_look)) {
             watcher.look(std::chrono::duration_cast<Duration>(Clock::now() - begin));

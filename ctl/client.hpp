@@ -71,8 +71,9 @@ public:
 
     // Sends all, waits for all. A connection that is lost is made anew, and what has no answer is
     // sent again: the `id` in its options makes that harmless. Failures are left in the requests.
-    // Throws Failure when for 5 s nobody takes connections (at once where nobody ever did), or when
-    // they are taken and lost for as long as a request has patience.
+    // Throws Failure when for 5 s nobody takes connections (at once where nobody ever did), nobody
+    // is let in or there is no room for one more; or when they are taken and lost for as long as a
+    // request has patience. Taken, and no answer by then: a failure of the request.
     void perform(std::span<Request> requests, const Watcher& watcher = {});
     void perform(Request& request, const Watcher& watcher = {}) { perform({&request, 1}, watcher); }
 

@@ -1,4 +1,4 @@
-# ctest: label=system timeout=180
+# ctest: label=system timeout=300
 """A connection that is lost at any moment: reevectl asks again, and each request is done once."""
 import contextlib
 import os
@@ -105,6 +105,25 @@ class Busy:
             os.symlink(self.target, self.path)
 
 
+class Mute:
+    """A socket at which everybody hears `says`, and never more."""
+
+    def __init__(self, board, says):
+        self.path = str(board.folder / f"mute-{len(says)}")
+        self._says = says
+        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listening.bind(self.path)
+        self._listening.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        clients = []
+        while True:
+            clients.append(self._listening.accept()[0])
+            clients[-1].recv(1)
+            clients[-1].sendall(self._says)
+
+
 class Lost(BoardTest):
     def setUp(self):
         super().setUp()
@@ -208,6 +227,50 @@ class Lost(BoardTest):
         b.ctl("stop", "web")
         out, err = waits.communicate(timeout=60)
         self.assertEqual(waits.returncode, 128 + signal.SIGTERM, out + err)
+
+    def test_who_takes_connections_and_does_not_answer(self):
+        """Stopped before it lets somebody in, or after; and one who cannot even take a connection."""
+        b = self.b
+        let_in = Mute(b, b"DATA\r\nOK " + b"0" * 31 + b"1\r\nAGREE_UNIX_FD\r\n")
+        full = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        full.bind(str(b.folder / "full"))
+        full.listen(0)
+        first = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        first.connect(str(b.folder / "full"))
+        os.kill(b.pid, signal.SIGSTOP)
+        begun = time.monotonic()
+        asked = [b.ctl_begin("--socket", path, *words) for path, words in
+                 ((b.socket, ["start", "web", "--timeout", "1ms"]),
+                  (let_in.path, ["start", "web", "--timeout", "1ms"]),
+                  (let_in.path, ["wait", "web", "--timeout", "1ms"]),
+                  (full.getsockname(), ["start", "web"]))]
+        for one in asked:
+            out, err = one.communicate(timeout=60)
+            self.assertEqual((one.returncode, out), (125, ""), (one.args, err))
+            self.assertIn("does not answer", err)
+        os.kill(b.pid, signal.SIGCONT)
+        self.assertLess(time.monotonic() - begun, 60)
+        first.close()
+        full.close()
+        self.assertEqual(b.state("web"), "down", "what was never heard is not done")
+
+    def test_who_lets_nobody_in(self):
+        stranger = Mute(self.b, b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+        said = self.b.ctl("--socket", stranger.path, "wait", "web", code=5)
+        self.assertIn("no access to " + stranger.path, said.err)
+
+    def test_a_signal_while_the_manager_is_away(self):
+        b = self.b
+        with Proxy(b, "never") as proxy:
+            run = b.ctl_begin("--socket", proxy.path, "run", "--name", "job", "--wait", "--",
+                              "/bin/sleep", "1000")
+            self.wait_until(lambda: b.states().get("job") == "up", b.overview)
+        time.sleep(0.3)  # it has seen that nobody is there
+        run.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        os.symlink(b.socket, proxy.path)
+        out, err = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 128 + signal.SIGTERM, out + err)
 
     def test_without_a_keeper_there_is_no_reexec(self):
         said = self.b.ctl("reexec", code=1)
