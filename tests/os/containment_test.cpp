@@ -153,8 +153,8 @@ TEST_F(Cgroups, FrozenCgroupIsThawedBeforeAStart) {
 
 TEST_F(Cgroups, WhatAnEarlierRunLeftIsNotOfTheNext) {
     const TestRun first = enter("left");
-    start(first, "sleep 60 & exit 0");
-    settle();
+    const auto parent = start(first, "sleep 60 & exit 0");
+    ASSERT_TRUE(turn([&] { return find<Ended>(parent) != nullptr; }));  // else it may be the one
     ASSERT_TRUE(turn([&] { return containment.members(first.unit, first.id).size() == 1; }));
     const pid_t left = containment.members(first.unit, first.id).front();
     containment.leave(first.unit);
