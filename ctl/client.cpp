@@ -392,8 +392,16 @@ int Client::Impl::exchange(std::vector<Pending>& pending, unsigned& sent_over,
     // One that looked up meanwhile, over the same connection, may have taken our answer in.
     const bool has_come =
         std::ranges::any_of(pending, [](const Pending& one) { return !!one.reply; });
-    for (const Pending& one : pending) {
-        if (one.is_open()) until = std::min(until, one.deadline);
+    // ssh may ask for a password first: the time of an answer counts from when it is through.
+    const bool is_through = place.host.empty() || sd_bus_is_ready(bus.get()) > 0;
+    constexpr auto none = Clock::time_point::max();
+    for (Pending& one : pending) {
+        if (!one.is_open()) continue;
+        if (!is_through)
+            one.deadline = none;
+        else if (one.deadline == none)
+            one.deadline = deadline_of(*one.request, Clock::now(), Duration{0});
+        until = std::min(until, one.deadline);
     }
     const int result = has_come ? 0 : turn(until, mask);
     for (Pending& one : pending) {

@@ -128,15 +128,15 @@ class Ssh(BoardTest):
         tools.mkdir()
         ssh = tools / "ssh"
         ssh.write_text('#!/bin/sh\n[ "$1 $2" = "-T root@board" ] || exit 255\nshift 2\n'
-                       f'echo "$*" >> {b.data}/ssh\nexec sh -c "$*"\n')
+                       f'echo "$*" >> {b.data}/ssh\nsleep "$TYPES"\nexec sh -c "$*"\n')
         ssh.chmod(0o755)
         (tools / "reevectl").symlink_to(os.environ["REEVECTL"])
 
-        def far(*words, code=0):
+        def far(*words, code=0, types="0"):  # a password, so many seconds long
             done = subprocess.run(
                 [os.environ["REEVECTL"], "-H", "root@board", "--socket", str(b.socket), *words],
                 capture_output=True, text=True, timeout=60,
-                env={"PATH": f"{tools}:/usr/bin:/bin"})
+                env={"PATH": f"{tools}:/usr/bin:/bin", "TYPES": types})
             self.assertEqual(done.returncode, code, f"{words}: {done.stdout}{done.stderr}")
             return done
 
@@ -148,6 +148,7 @@ class Ssh(BoardTest):
         self.assertIn("event:go", far("why", "gated").stdout)
         self.wait_until(lambda: "hello" in far("logs", "web").stdout, b.overview)
         far("cat", "web", code=2)
+        self.assertIn("web: up", far("start", "web", "--timeout", "1s", types="13").stdout)
         done = subprocess.run([os.environ["REEVECTL"], "-H", "root@elsewhere", "list"],
                               capture_output=True, text=True, timeout=60,
                               env={"PATH": f"{tools}:/usr/bin:/bin"})
