@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "ctl/change.hpp"
@@ -38,31 +39,35 @@ private:
     sigset_t before_{};
 };
 
-// To the command, or if nothing runs yet: it is not to start any more.
-void hand_on(Context& context, const std::string& unit, int signal) {
+constexpr Duration again_after = std::chrono::milliseconds{500};
+
+// To the command, or if nothing runs yet: it is not to start any more. False when the manager knows
+// of no such unit: our request has not reached it yet.
+bool hand_on(Context& context, const std::string& unit, int signal) {
     Request kill;
     kill.member = "Kill";
     kill.arguments = {unit, signal_name(signal), "main", request_options(context)};
     context.client().perform(kill);
-    if (!kill.failure) return;
+    if (!kill.failure) return true;
     Request stop;
     stop.member = "Stop";
     stop.arguments = {unit, Argument::dictionary()
                                 .set("id", "s", Client::new_id())
                                 .set("timeout", "t", std::uint64_t{0})};
     context.client().perform(stop);
+    return !stop.failure || stop.failure->code != code::no_such_unit;
 }
 
 // Sends the request, shows progress, hands on signals. The last signal handed on; 0: none.
 int stay_for(Context& context, Request& request, const std::string& unit, const Signals& signals) {
     int last = 0;
     const Watcher progress = progress_of(context, "running " + unit, {unit});
-    const Watcher watcher{progress.interval,
+    const Watcher watcher{std::min(progress.interval, again_after),
                           [&](Duration elapsed) {
                               if (const int signal = caught; signal != 0) {
                                   caught = 0;
                                   last = signal;
-                                  hand_on(context, unit, signal);
+                                  if (!hand_on(context, unit, signal)) caught = signal;
                               }
                               if (progress.look) progress.look(elapsed);
                           },

@@ -272,6 +272,16 @@ class Lost(BoardTest):
         out, err = run.communicate(timeout=60)
         self.assertEqual(run.returncode, 128 + signal.SIGTERM, out + err)
 
+    def test_a_signal_before_the_manager_knows_what_to_run(self):
+        busy = Busy(self.b)
+        run = self.b.ctl_begin("--socket", busy.path, "run", "--wait", "--", "/bin/sleep", "1000")
+        self.wait_until(lambda: busy.taken > 2, self.b.overview)
+        run.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        busy.free = True
+        out, err = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 128 + signal.SIGTERM, out + err)
+
     def test_without_a_keeper_there_is_no_reexec(self):
         said = self.b.ctl("reexec", code=1)
         self.assertIn("reeve-init", said.err)
