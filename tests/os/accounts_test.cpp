@@ -34,8 +34,9 @@ protected:
         })) << why;
         return found;
     }
-    Accounts make(std::vector<std::string> helper, std::chrono::milliseconds retry = 1h) {
-        return Accounts{loop, [this] { ++news; }, {std::move(helper), 200ms, retry}};
+    Accounts make(std::vector<std::string> helper, std::chrono::milliseconds retry = 1h,
+                  std::chrono::milliseconds deadline = 200ms) {
+        return Accounts{loop, [this] { ++news; }, {std::move(helper), deadline, retry}};
     }
 
     Loop loop;
@@ -129,7 +130,7 @@ TEST_F(AccountsTest, AHelperThatFailsIsAskedAgain) {
     const std::string flag = folder / "works";
     const std::string script = "test -e " + flag + " && exec /proc/" + std::to_string(::getpid()) +
                                "/exe --look-up-accounts";
-    Accounts accounts = make({"/bin/sh", "-c", script}, 50ms);
+    Accounts accounts = make({"/bin/sh", "-c", script}, 50ms, 5s);  // it has to fail by itself
     EXPECT_EQ(resolve(accounts, "root", ""), nullptr);
     EXPECT_EQ(why, "user root: look-up failed");
     write_file(flag, "");
