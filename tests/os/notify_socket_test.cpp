@@ -212,8 +212,8 @@ TEST_F(NotifySocketTest, Trap06SendAndExitLosesNothing) {
     const auto reap = [&] {
         int status = 0;
         for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+            if (running.erase(pid) == 0) continue;  // of a test before this one
             EXPECT_EQ(status, 0) << "a sender could not send";
-            running.erase(pid);
             socket.drain();  // as before every exit
             lost += senders.erase(pid) == 1 ? 0 : 1;
         }
