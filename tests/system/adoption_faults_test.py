@@ -1,4 +1,4 @@
-# ctest: label=system timeout=300
+# ctest: label=system timeout=900
 """Each system call of a manager that takes over from a killed one fails once: no service notices."""
 import sys
 import unittest

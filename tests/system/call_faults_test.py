@@ -1,4 +1,4 @@
-# ctest: label=system timeout=300
+# ctest: label=system timeout=900
 """Each system call that the manager makes fails once: it goes on, says so, and what it says is true."""
 import unittest
 

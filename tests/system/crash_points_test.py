@@ -1,4 +1,4 @@
-# ctest: label=system timeout=300
+# ctest: label=system timeout=900
 """The manager is killed at every store into the state that outlives it, each time it is reached in
 one scripted run, and nothing is lost."""
 import collections

@@ -1,4 +1,4 @@
-# ctest: label=system timeout=300
+# ctest: label=system timeout=900
 """The manager dies, its keeper starts another, and nothing is lost: what each thing must survive."""
 import os
 import pathlib
