@@ -31,9 +31,13 @@ int complain_about(Context& context, const std::vector<Request>& requests,
 
 }  // namespace
 
+Duration patience(Duration timeout) {
+    constexpr Duration more = std::chrono::seconds{10};
+    return timeout < forever - more ? timeout + more : forever;
+}
+
 Duration patience(const Context& context, Duration standard) {
-    const Duration timeout = context.arguments.duration(Opt::timeout).value_or(standard);
-    return timeout == forever ? forever : timeout + std::chrono::seconds{10};
+    return patience(context.arguments.duration(Opt::timeout).value_or(standard));
 }
 
 Argument request_options(const Context& context) {

@@ -12,6 +12,7 @@ namespace reeve::ctl {
 // A dictionary with a fresh id and the time-out of the options (or 20 s).
 Argument request_options(const Context& context);
 // How long to wait for the answer to such a request: its time-out, and some more.
+Duration patience(Duration timeout);
 Duration patience(const Context& context, Duration standard = std::chrono::seconds{20});
 
 struct Change {

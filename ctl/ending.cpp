@@ -16,7 +16,7 @@ Request wait_request(const std::vector<std::string>& units, std::optional<Durati
                          Argument::dictionary()
                              .set(api::option::id, "s", Client::new_id())
                              .set(api::option::timeout, "t", timeout)};
-    request.patience = endless ? forever : *limit + std::chrono::seconds{10};
+    request.patience = patience(limit.value_or(forever));
     return request;
 }
 

@@ -137,7 +137,7 @@ int run(Context& context) {
     options.set("timeout", "t",
                 limit == forever ? UINT64_MAX : static_cast<std::uint64_t>(limit.count()));
     request.arguments = {unit, transient_definition(arguments), options};
-    request.patience = limit == forever ? forever : limit + std::chrono::seconds{10};
+    request.patience = patience(limit);
     return stays ? in_foreground(context, std::move(request), unit)
                  : in_background(context, std::move(request), unit);
 }

@@ -31,6 +31,7 @@ class Codes(BoardTest):
         self.assertIn("exit code 3", self.complaint(1, "start", "bad"))
         self.b.ctl("is-failed", "bad")
         self.b.ctl("is-failed", "web", code=1)
+        self.b.ctl("start", "web", "--timeout", "9223372036854775000us")  # the most there is
 
     def test_usage(self):
         for words in (["start"], ["frobnicate"], ["start", "web", "--lines", "3"], ["--frob"], [],
