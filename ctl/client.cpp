@@ -272,7 +272,8 @@ int Client::Impl::lost(int error, std::span<const Pending> pending, const sigset
     const auto late = [&](const Pending& one) { return is_late(*one.request, now); };
     if (now - *lost_since >= last_moment && std::ranges::any_of(pending, late)) throw no_answer();
     if (away) away(std::chrono::duration_cast<Duration>(now - *lost_since));
-    const timespec moment{0, 10'000'000};
+    const bool soon = now - *lost_since < reconnect_limit;
+    const timespec moment{0, soon ? 10'000'000 : 250'000'000};
     return ::ppoll(nullptr, 0, &moment, mask) == -1 ? errno : 0;
 }
 

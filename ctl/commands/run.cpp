@@ -93,7 +93,11 @@ int in_foreground(Context& context, Request request, const std::string& unit) {
     Request forget;
     forget.member = "Forget";
     forget.arguments = {unit, request_options(context)};
-    context.client().perform(forget);  // when it is not ours to forget, it stays
+    try {
+        context.client().perform(forget);  // when it is not ours to forget, it stays
+    } catch (const Failure&) {
+        // The manager has ended since, and what it knew with it: how the command ended counts.
+    }
 
     context.print_json(Value{}.set("units", Value::list().add(to_value(ending))));
     int code = exit_code_of(ending);

@@ -2,6 +2,7 @@
 """A connection that is lost at any moment: reevectl asks again, and each request is done once."""
 import contextlib
 import os
+import pathlib
 import select
 import signal
 import socket
@@ -9,6 +10,7 @@ import threading
 import time
 
 from harness import BoardTest, main
+from harness.remains import descriptors
 
 MOMENTS = ("accepted", "asked", "acted", "answered")
 
@@ -122,6 +124,15 @@ class Mute:
             clients.append(self._listening.accept()[0])
             clients[-1].recv(1)
             clients[-1].sendall(self._says)
+
+
+def has_socket(pid):
+    return any(target.startswith("socket:") for target in descriptors(pid).values())
+
+
+def pending_signals(pid):
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return any(int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd", "ShdPnd")))
 
 
 class Lost(BoardTest):
@@ -259,15 +270,18 @@ class Lost(BoardTest):
         said = self.b.ctl("--socket", stranger.path, "wait", "web", code=5)
         self.assertIn("no access to " + stranger.path, said.err)
 
+    def hears(self, process, number):
+        process.send_signal(number)
+        self.wait_until(lambda: not pending_signals(process.pid), "it has taken the signal")
+
     def test_a_signal_while_the_manager_is_away(self):
         b = self.b
         with Proxy(b, "never") as proxy:
             run = b.ctl_begin("--socket", proxy.path, "run", "--name", "job", "--wait", "--",
                               "/bin/sleep", "1000")
             self.wait_until(lambda: b.states().get("job") == "up", b.overview)
-        time.sleep(0.3)  # it has seen that nobody is there
-        run.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+        self.wait_until(lambda: not has_socket(run.pid), "it has seen that nobody is there")
+        self.hears(run, signal.SIGTERM)
         os.symlink(b.socket, proxy.path)
         out, err = run.communicate(timeout=60)
         self.assertEqual(run.returncode, 128 + signal.SIGTERM, out + err)
@@ -276,8 +290,7 @@ class Lost(BoardTest):
         busy = Busy(self.b)
         run = self.b.ctl_begin("--socket", busy.path, "run", "--wait", "--", "/bin/sleep", "1000")
         self.wait_until(lambda: busy.taken > 2, self.b.overview)
-        run.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+        self.hears(run, signal.SIGTERM)
         busy.free = True
         out, err = run.communicate(timeout=60)
         self.assertEqual(run.returncode, 128 + signal.SIGTERM, out + err)
