@@ -232,9 +232,9 @@ class Stuck(unittest.TestCase):
             self.assertIn(f"killed by signal {int(signal.SIGABRT)}", keeper.said())
 
     def test_work_that_ends_is_none(self):
-        with Keeper("--stuck", "1s") as keeper:
+        with Keeper("--stuck", "3s") as keeper:
             first = keeper.manager()
-            deadline = time.monotonic() + 1.5
+            deadline = time.monotonic() + 3.5
             while time.monotonic() < deadline:
                 first.ask("begin")
                 first.ask("end")
@@ -247,11 +247,11 @@ class Stuck(unittest.TestCase):
             self.assertIn("stands still", keeper.said())
 
     def test_a_manager_that_was_stopped_for_a_moment(self):
-        with Keeper("--stuck", "1s") as keeper:
+        with Keeper("--stuck", "3s") as keeper:
             first = keeper.manager()
             first.kill(signal.SIGSTOP)
             first.kill(signal.SIGCONT)
-            deadline = time.monotonic() + 1.5
+            deadline = time.monotonic() + 3.5
             while time.monotonic() < deadline:
                 first.ask("fds")
             self.assertEqual(keeper.said(), "")

@@ -60,7 +60,7 @@ class OnATerminal(BoardTest):
         b = self.board()
         b.shell("gated", "exec sleep 1000", unit="gate = ['event:go']")
         b.shell("slow", "exec sleep 1000", service="start-pre = ['/bin/sleep', '1000']\n"
-                                                   "start-timeout = '3s'\nrestart = 'no'")
+                                                   "start-timeout = '5s'\nrestart = 'no'")
         b.start()
         terminal = Terminal(b, "start", "slow")
         told = terminal.read()
@@ -80,7 +80,7 @@ class OnATerminal(BoardTest):
 
     def test_event_wait_shows_one_line_that_changes(self):
         b = self.board().start()
-        terminal = Terminal(b, "event", "wait", "go", "--timeout", "2500ms")
+        terminal = Terminal(b, "event", "wait", "go", "--timeout", "4s")
         told = terminal.read()
         self.assertEqual(terminal.exit_code(), 124, told)
         self.assertIn("\r\x1b[Kwaiting for event go: 1 s", told)

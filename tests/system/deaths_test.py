@@ -60,7 +60,7 @@ class Deaths(BoardTest):
         self.judge(b)
 
     def test_of_standing_still(self):
-        b = self.started("--stuck", "1s")
+        b = self.started("--stuck", "3s")
         old = b.manager
         os.kill(old, signal.SIGSTOP)
         (b.data / "go").touch()
