@@ -15,6 +15,13 @@ from harness.remains import descriptors
 MOMENTS = ("accepted", "asked", "acted", "answered")
 
 
+def listen_at(path, *backlog):
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(path)
+    listening.listen(*backlog)
+    return listening
+
+
 class Proxy:
     """Stands before a manager, and loses one connection: when it is `accepted`, when the nth request
     was read and not handed on (`asked`), when its answer has come and was not handed on (`acted`), or
@@ -24,9 +31,7 @@ class Proxy:
         self.target, self.moment, self.left = str(board.socket), moment, nth
         self.path = str(board.folder / "proxy")
         self.lost = False
-        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listening.bind(self.path)
-        self._listening.listen()
+        self._listening = listen_at(self.path)
         self._stop, self._stopped = os.pipe()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -92,9 +97,7 @@ class Busy:
     def __init__(self, board):
         self.target, self.path = str(board.socket), str(board.folder / "busy")
         self.free, self.taken = False, 0
-        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listening.bind(self.path)
-        self._listening.listen()
+        self._listening = listen_at(self.path)
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self):
@@ -113,9 +116,7 @@ class Mute:
     def __init__(self, board, says):
         self.path = str(board.folder / f"mute-{len(says)}")
         self._says = says
-        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listening.bind(self.path)
-        self._listening.listen()
+        self._listening = listen_at(self.path)
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self):
@@ -243,9 +244,7 @@ class Lost(BoardTest):
         """Stopped before it lets somebody in, or after; and one who cannot even take a connection."""
         b = self.b
         let_in = Mute(b, b"DATA\r\nOK " + b"0" * 31 + b"1\r\nAGREE_UNIX_FD\r\n")
-        full = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        full.bind(str(b.folder / "full"))
-        full.listen(0)
+        full = listen_at(str(b.folder / "full"), 0)
         first = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         first.connect(str(b.folder / "full"))
         os.kill(b.pid, signal.SIGSTOP)

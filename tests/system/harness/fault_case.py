@@ -57,11 +57,11 @@ class FaultTest(BoardTest):
             if fault.site not in injected or not is_told(fault) or LOG_FAILED in said():
                 continue
             wait_until(lambda: any(text in said() for text in fault.texts),
-                       lambda: f"silent: {fault}\n{said()[-1500:]}")
+                       lambda: f"silent: {fault}\n{said()[-1500:]}", deadline=3)
 
     def check_leaks(self, board, held):
         leaked = lambda: kinds_of_descriptors(board) - held
-        wait_until(lambda: not leaked(), lambda: f"leaked: {leaked()}")
+        wait_until(lambda: not leaked(), lambda: f"leaked: {leaked()}", deadline=10)
 
     def run_groups(self, name, sites, once, every=1):
         """once(faults) gives the sites of those that happened. All groups are tried before the test

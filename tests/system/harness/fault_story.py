@@ -10,7 +10,7 @@ import dbus
 from .remains import descriptors
 from .waiting import wait_until
 
-SETTLES = 30  # s; a start that cannot be made ends after 2 s, a kill waits for 1 s
+SETTLES = 15  # s; a start that cannot be made ends after 2 s, a kill waits for 1 s
 SERVICES = ("plain", "notify", "forking", "gated", "crashes")
 
 

@@ -26,10 +26,15 @@ def children(parent="self"):
     return pids
 
 
+def _stat(pid):
+    """The fields of /proc/PID/stat from the state on."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+
+
 def describe(pid):
     try:
         words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        state = _stat(pid)[0]
     except OSError:
         return f"{pid} (gone)"
     return f"{pid} [{state}] {words.replace(chr(0), ' ').strip()}"
@@ -38,10 +43,17 @@ def describe(pid):
 def has_ended(pid):
     """It is a zombie, or the kernel takes it apart, which may last: it does nothing any more."""
     try:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        fields = _stat(pid)
     except (FileNotFoundError, ProcessLookupError):
         return True
     return fields[0] == "Z" or bool(int(fields[6]) & PF_EXITING)
+
+
+def _leave_time(busy):
+    """Waits while busy(), for a second at most: a killed process goes in its own time."""
+    end = time.monotonic() + 1
+    while busy() and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def living_strays(known):
@@ -51,9 +63,7 @@ def living_strays(known):
 def take_strays(known):
     """Ends and reaps the children not in `known`; returns a description of those that lived on
     for a second, which is more than a process that was killed takes to go."""
-    end = time.monotonic() + 1
-    while living_strays(known) and time.monotonic() < end:
-        time.sleep(0.01)
+    _leave_time(lambda: living_strays(known))
     alive = [describe(pid) for pid in living_strays(known)]
     for pid in children() - known:
         try:
@@ -118,9 +128,7 @@ class Cgroup:
             return
         if (self.path / "cgroup.kill").exists():
             (self.path / "cgroup.kill").write_text("1")
-        end = time.monotonic() + 1  # a killed process leaves it in its own time
-        while self._busy() and time.monotonic() < end:
-            time.sleep(0.01)
+        _leave_time(self._busy)
         for name in sorted(self.below(), reverse=True) + [""]:
             try:
                 (self.path / name).rmdir()
